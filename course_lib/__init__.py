@@ -1,0 +1,1 @@
+"""The library of the InternVL2 course kit: picture -> tiles -> visual tokens -> prompt -> answer -> training -> proof."""
