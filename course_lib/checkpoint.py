@@ -1,0 +1,388 @@
+"""Load an InternVL checkpoint's folder into transformers' own model, without remote code, and save it back.
+
+Two layouts: the official InternVLChatModel (InternVL2 and later), and transformers' own (checkpoints named "-hf").
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from course_lib.conversation import CONTROL_TOKENS, IMAGE_TOKEN, SYSTEM_PROMPT, SYSTEM_PROMPT_2_5, TURN_END
+from course_lib.layout import (
+    CheckpointError,
+    NativeLayout,
+    OfficialLayout,
+    count_parameters,
+    empty_model,
+    native_config,
+    tensor_table,
+    tokens_per_tile,
+)
+from course_lib.random_checkpoint import internvl2_2b_config, write_random_checkpoint
+from course_lib.settings import pick_device
+from course_lib.tokenizer import TokenizerError, load_tokenizer
+from course_lib.vlm import VLM, ModelSpec
+from course_lib.weights import StoredTensor, read_json, stored_tensors, write_weights
+
+if TYPE_CHECKING:
+    from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedTokenizerFast
+
+__all__ = [
+    "CheckpointError", "count_parameters", "empty_model", "internvl2_2b_config", "load_checkpoint", "save_checkpoint",
+    "write_random_checkpoint",
+]  # fmt: skip
+
+# Official template -> (system prompt, what stands between <|im_end|> and the next turn).
+TEMPLATES = {
+    "internlm2-chat": (SYSTEM_PROMPT, ""),
+    "Hermes-2": (SYSTEM_PROMPT, ""),
+    "internvl2_5": (SYSTEM_PROMPT_2_5, "\n"),
+}
+# What travels along with the weights when a checkpoint is loaded and saved (code is copied, never run).
+SMALL_FILES = (
+    "config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json",
+    "video_preprocessor_config.json", "chat_template.json", "chat_template.jinja", "tokenizer.model", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "*.py",
+)  # fmt: skip
+
+
+def load_checkpoint(
+    folder: str | Path,
+    *,
+    quantization: str | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> VLM:
+    """A checkpoint's folder -> VLM. `quantization="nf4"` holds the language model's linear layers in 4 bits.
+
+    `dtype=None` is the checkpoint's on a GPU and float32 on a CPU. Raises CheckpointError.
+    """
+    if quantization not in (None, "nf4"):
+        raise ValueError(f"quantization must be None or 'nf4', got {quantization!r}")
+    folder = Path(folder)
+    config = _read_config(folder)
+    try:
+        tokenizer = load_tokenizer(folder)
+    except TokenizerError as error:
+        raise CheckpointError(str(error)) from error
+    stored = stored_tensors(folder)
+    spec = _read_spec(folder, config, tokenizer, stored)
+    try:
+        native = _native_config(config, spec.image_token_id, stored)
+    except KeyError as error:
+        raise CheckpointError(f"{folder / 'config.json'} has no field {error}, which the model needs") from error
+    _check_vocabulary(folder, native, tokenizer)
+
+    device = pick_device()[0] if device is None else torch.device(device)
+    dtype = dtype or (torch.float32 if device.type == "cpu" else spec.stored_dtype)
+    model = empty_model(native, ps_version=spec.ps_version)
+    table = tensor_table(model, tensor_layout(spec))
+    _check_tensors(folder, model, table, spec, stored)
+    if quantization == "nf4":
+        _prepare_nf4(model, dtype)
+    _fill(model, table, spec, stored, dtype, device)
+    model.generation_config.eos_token_id = list(spec.stop_token_ids)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return VLM(model.eval(), tokenizer, spec)
+
+
+def load_spec(folder: str | Path) -> tuple[PreTrainedTokenizerFast, ModelSpec]:
+    """Tokenizer and spec of a checkpoint without its weights, to check data before the long load. CheckpointError."""
+    folder = Path(folder)
+    config = _read_config(folder)
+    try:
+        tokenizer = load_tokenizer(folder)
+    except TokenizerError as error:
+        raise CheckpointError(str(error)) from error
+    return tokenizer, _read_spec(folder, config, tokenizer, stored_tensors(folder))
+
+
+def save_checkpoint(vlm: VLM, folder: str | Path, *, shard_bytes: int = 5_000_000_000) -> None:
+    """Write the layout that was loaded, weights in the checkpoint's own dtype, ready for lmdeploy. CheckpointError.
+
+    Beside the official tokenizer files stands a tokenizer.json, so that plain transformers needs no remote code either.
+    """
+    folder, spec, model = Path(folder), vlm.spec, vlm.model
+    if getattr(model, "is_loaded_in_4bit", False):
+        raise CheckpointError("the language model is held in 4 bits: merge the adapter onto the 16-bit base, then save")
+    if hasattr(model, "peft_config"):
+        raise CheckpointError("the model still carries an adapter: merge it first (course_lib.merging)")
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, layout = model.state_dict(), tensor_layout(spec)
+    table = tensor_table(model, tensor_layout(spec))
+
+    def make(name: str) -> torch.Tensor:
+        return layout.join(name, [tensors[part].to("cpu", spec.stored_dtype) for part in table[name]])
+
+    sizes = {
+        name: sum(tensors[part].numel() for part in parts) * spec.stored_dtype.itemsize
+        for name, parts in table.items()
+    }
+    write_weights(folder, sizes, make, shard_bytes=shard_bytes)
+    _write_small_files(vlm, folder)
+
+
+def tensor_layout(spec: ModelSpec) -> OfficialLayout | NativeLayout:
+    """How this checkpoint's file names and orders its tensors."""
+    return OfficialLayout.of(spec.config) if spec.layout == "internvl_chat" else NativeLayout(spec.names_prefixed)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a folder: give the folder that holds config.json and model.safetensors")
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} has no config.json: it is not a checkpoint's folder, or the download is partial")
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{folder / 'config.json'} must hold an object, not a {type(config).__name__}")
+    kind, architectures = config.get("model_type"), config.get("architectures")
+    if kind not in ("internvl_chat", "internvl"):
+        raise CheckpointError(
+            f"{folder / 'config.json'} describes another architecture (model_type {kind!r}, {architectures}): "
+            "this kit loads InternVLChatModel (internvl_chat) and InternVLForConditionalGeneration (internvl)"
+        )
+    return config
+
+
+def _read_spec(
+    folder: Path, config: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast, stored: Mapping[str, StoredTensor]
+) -> ModelSpec:
+    for token in CONTROL_TOKENS:
+        if tokenizer.convert_tokens_to_ids(token) in (None, tokenizer.unk_token_id):
+            raise CheckpointError(f"{folder}: its tokenizer does not know {token}, so it is not an InternVL tokenizer")
+    stop_ids = {tokenizer.convert_tokens_to_ids(TURN_END), tokenizer.eos_token_id} - {None}
+    shared = {
+        "image_token_id": tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        "stop_token_ids": tuple(sorted(stop_ids)),
+        "layout": config["model_type"],
+        "config": config,
+        "stored_dtype": Counter(tensor.dtype for tensor in stored.values()).most_common(1)[0][0],
+        "names_prefixed": "lm_head.weight" in stored or any(name.startswith("model.") for name in stored),
+        "files": {
+            file.name: file.read_bytes()
+            for pattern in SMALL_FILES
+            for file in sorted(folder.glob(pattern))
+        },
+    }
+    read = _official_spec if config["model_type"] == "internvl_chat" else _native_spec
+    try:
+        return ModelSpec(**shared, **read(folder, config))
+    except KeyError as error:
+        raise CheckpointError(f"{folder / 'config.json'} has no field {error}, which the model needs") from error
+
+
+def _official_spec(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    template, ps_version = config.get("template"), config.get("ps_version", "v1")
+    if template not in TEMPLATES:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: template {template!r} is unknown; this kit knows {', '.join(TEMPLATES)}"
+        )
+    if ps_version not in ("v1", "v2"):
+        raise CheckpointError(f"{folder / 'config.json'}: ps_version {ps_version!r} is unknown; expected v1 or v2")
+    if config.get("pad2square"):
+        raise CheckpointError(f"{folder / 'config.json'}: pad2square is not supported (no released InternVL2 uses it)")
+    system, separator = TEMPLATES[template]
+    return {
+        "tile_size": config.get("force_image_size") or config["vision_config"]["image_size"],
+        "patch_size": config["vision_config"]["patch_size"],
+        "min_tiles": config.get("min_dynamic_patch", 1),
+        "max_tiles": config.get("max_dynamic_patch", 12) if config.get("dynamic_image_size", True) else 1,
+        "thumbnail": config.get("use_thumbnail", True),
+        "tokens_per_tile": tokens_per_tile(config),
+        "system": system,
+        "separator": separator,
+        "ps_version": ps_version,
+    }
+
+
+def _native_spec(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    file = folder / "preprocessor_config.json"
+    processor = read_json(file) if file.is_file() else {}
+    tile, patch = (_side(config["vision_config"][name]) for name in ("image_size", "patch_size"))
+    return {
+        "tile_size": tile,
+        "patch_size": patch,
+        "min_tiles": processor.get("min_patches", 1),
+        "max_tiles": processor.get("max_patches", 12),
+        "thumbnail": True,
+        "tokens_per_tile": int((tile // patch * config.get("downsample_ratio", 0.5)) ** 2),
+        # The -hf checkpoints are InternVL2.5 and 3, trained with the template internvl2_5.
+        "system": SYSTEM_PROMPT_2_5,
+        "separator": "\n",
+        "ps_version": "v2",
+    }
+
+
+def _side(size: int | list[int]) -> int:
+    return size if isinstance(size, int) else size[0]
+
+
+def _native_config(
+    config: Mapping[str, Any], image_token_id: int, stored: Mapping[str, StoredTensor]
+) -> InternVLConfig:
+    from transformers import InternVLConfig
+
+    # A head in the file is used as it is; without one the embeddings serve, if the configuration says so.
+    heads = ("language_model.output.weight", "language_model.lm_head.weight", "lm_head.weight")
+    has_head = any(name in stored for name in heads)
+    if config["model_type"] == "internvl_chat":
+        tied = bool(config["llm_config"].get("tie_word_embeddings")) and not has_head
+        return native_config(config, image_token_id, tied=tied)
+    if (kind := config["text_config"].get("model_type")) not in ("qwen2", "qwen3", "llama"):
+        raise CheckpointError(f"text_config names the language model {kind!r}; this kit loads qwen2, qwen3 and llama")
+    native = InternVLConfig.from_dict(dict(config))
+    if native.image_token_id != image_token_id:
+        raise CheckpointError(
+            f"config.json says that {IMAGE_TOKEN} is {native.image_token_id}, its tokenizer that it is {image_token_id}"
+        )
+    native.tie_word_embeddings = native.text_config.tie_word_embeddings = not has_head
+    return native
+
+
+def _check_vocabulary(folder: Path, native: InternVLConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+    rows, tokens = native.text_config.vocab_size, len(tokenizer)
+    # Qwen2's embeddings have a few spare rows, InternLM2's none.
+    spare = 0 if (folder / "tokenizer.model").is_file() else rows // 100
+    if not rows - spare <= tokens <= rows:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has {tokens:,} tokens but the model's vocabulary {rows:,}: "
+            "weights and tokenizer come from different checkpoints"
+        )
+
+
+def _check_tensors(
+    folder: Path,
+    model: InternVLForConditionalGeneration,
+    table: Mapping[str, list[str]],
+    spec: ModelSpec,
+    stored: Mapping[str, StoredTensor],
+) -> None:
+    """Compare names and shapes with the file's before a single number is read."""
+    shapes, layout = model.state_dict(), tensor_layout(spec)
+    missing, unexpected = sorted(table.keys() - stored.keys()), sorted(stored.keys() - table.keys())
+    wrong = []
+    for name in table.keys() & stored.keys():
+        expected = tuple(layout.join(name, [shapes[part] for part in table[name]]).shape)
+        if expected != stored[name].shape:
+            wrong.append(f"{name} is {list(stored[name].shape)} and should be {list(expected)}")
+    problems = [
+        f"{len(names)} tensors {what}: {', '.join(names[:3])}{' …' if len(names) > 3 else ''}"
+        for names, what in (
+            (missing, "are missing"),
+            (unexpected, "are unexpected"),
+            (sorted(wrong), "have the wrong shape"),
+        )
+        if names
+    ]
+    if problems:
+        raise CheckpointError(f"{folder}: config.json and the weights do not fit. " + "; ".join(problems))
+
+
+def _prepare_nf4(model: InternVLForConditionalGeneration, dtype: torch.dtype) -> None:
+    """Put 4-bit layers in the place of the language model's linear layers, and of nothing else."""
+    # On processors with AVX512-BF16 its import logs that an optional package for speed is absent.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    from bitsandbytes.nn import Linear4bit
+    from transformers import BitsAndBytesConfig
+    from transformers.quantizers import AutoHfQuantizer
+    from transformers.utils.quantization_config import QuantizationMethod
+
+    layers = model.model.language_model.layers
+    for name, module in list(layers.named_modules()):
+        if type(module) is not torch.nn.Linear:
+            continue
+        layer = Linear4bit(
+            module.in_features, module.out_features, module.bias is not None, compute_dtype=dtype,
+            compress_statistics=True, quant_type="nf4", device="meta",
+        )  # fmt: skip
+        # On those processors bitsandbytes would repack the weights when first used in eval mode. That rounds more, gives
+        # other answers than elsewhere, and lets no gradient through when training goes on after an evaluation.
+        layer.support_avx512bf16_for_cpu = False
+        layers.set_submodule(name, layer)
+    # What transformers would have set: Trainer and peft ask for it.
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    model.hf_quantizer = AutoHfQuantizer.from_config(quantization, pre_quantized=False)
+    model.config.quantization_config = quantization
+    model.quantization_method = QuantizationMethod.BITS_AND_BYTES
+    model.is_loaded_in_4bit = True
+
+
+def _fill(
+    model: InternVLForConditionalGeneration,
+    table: Mapping[str, list[str]],
+    spec: ModelSpec,
+    stored: Mapping[str, StoredTensor],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> None:
+    """Read tensor after tensor into the empty model, each quantised or moved before the next is read."""
+    layout = tensor_layout(spec)
+    for name, parts in table.items():
+        shapes = [model.get_parameter(part).shape for part in parts]
+        for part, tensor in zip(parts, layout.split(name, stored[name].read(dtype), shapes), strict=True):
+            _assign(model, part, tensor, device)
+    model.tie_weights()
+    model.model.language_model.rotary_emb.to(device)
+
+
+def _assign(model: torch.nn.Module, name: str, tensor: torch.Tensor, device: torch.device) -> None:
+    owner, _, attribute = name.rpartition(".")
+    module, empty = model.get_submodule(owner), model.get_parameter(name)
+    if hasattr(empty, "quant_type"):  # bitsandbytes' Params4bit, which quantises when it is moved to a device
+        parameter = type(empty)(
+            tensor, requires_grad=False, quant_type=empty.quant_type, compress_statistics=empty.compress_statistics,
+            module=module,
+        ).to(device)  # fmt: skip
+    else:
+        parameter = torch.nn.Parameter(tensor.to(device))
+    setattr(module, attribute, parameter)
+
+
+def _write_small_files(vlm: VLM, folder: Path) -> None:
+    files = dict(vlm.spec.files)
+    if "config.json" not in files or json.loads(files["config.json"]) != vlm.spec.config:
+        files["config.json"] = _json_bytes(vlm.spec.config)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    if "tokenizer.model" in files:
+        _write_fast_tokenizer(files, folder)
+    elif not files.keys() & {"tokenizer.json", "vocab.json"}:
+        vlm.tokenizer.save_pretrained(folder)
+
+
+def _write_fast_tokenizer(files: Mapping[str, bytes], folder: Path) -> None:
+    """tokenizer.json beside tokenizer.model, and a tokenizer_config.json that names no remote code."""
+    tokenizer = load_tokenizer(folder)
+    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+    config = json.loads(files.get("tokenizer_config.json", b"{}"))
+    config.pop("auto_map", None)
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    config["added_tokens_decoder"] = {
+        str(number): {
+            "content": token.content, "lstrip": False, "normalized": token.normalized, "rstrip": False,
+            "single_word": False, "special": token.special,
+        }
+        for number, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special
+    }  # fmt: skip
+    for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
+        config.setdefault(name, getattr(tokenizer, name))
+    (folder / "tokenizer_config.json").write_bytes(_json_bytes(config))
+
+
+def _json_bytes(content: Any) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+if __name__ == "__main__":
+    from course_lib.random_checkpoint import main
+
+    main()
