@@ -150,11 +150,14 @@ class Canvas:
         right, bottom = min(self.width, math.ceil(max(xs)) + margin), min(self.height, math.ceil(max(ys)) + margin)
         if right <= left or bottom <= top:
             return
-        mask = Image.new("L", (right - left, bottom - top), 0)
+        coarse = 4 if blur >= 12 else 2 if blur >= 5 else 1  # a blurred mask needs few pixels
+        mask = Image.new("L", (math.ceil((right - left) / coarse), math.ceil((bottom - top) / coarse)), 0)
+        draw = ImageDraw.Draw(mask)
         for points in polygons:
-            ImageDraw.Draw(mask).polygon([(x - left, y - top) for x, y in points], fill=strength)
-        mask = mask.filter(ImageFilter.GaussianBlur(blur))
-        mask = mask.resize((mask.width * self.scale, mask.height * self.scale), Image.Resampling.BILINEAR)
+            draw.polygon([((x - left) / coarse, (y - top) / coarse) for x, y in points], fill=strength)
+        mask = mask.filter(ImageFilter.GaussianBlur(blur / coarse))
+        grow = coarse * self.scale
+        mask = mask.resize((mask.width * grow, mask.height * grow), Image.Resampling.BILINEAR)
         self.image.paste(tuple(colour[:3]), (left * self.scale, top * self.scale), mask)
 
     def finish(self) -> Image.Image:

@@ -25,7 +25,7 @@ def items(kind: str, language: str, n: int, *, tiled: bool, split: str = "held-o
     for number in range(n):
         rng = Random(f"{split}/{tiled}/{number}")
         sizes = world.TILED_SIZES if tiled else world.SINGLE_SIZES
-        scene, image = world.scene_and_picture(rng, rng.choice(sizes))
+        scene, image, _ = world.scene_and_picture(rng, rng.choice(sizes))
         made.append(Item(image, *world.question(kind, language, scene, rng)))
     return made
 

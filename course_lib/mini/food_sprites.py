@@ -3,7 +3,7 @@
 import math
 from random import Random
 
-from course_lib.mini.canvas import Canvas, Colour, Point, mix, rotate, shade
+from course_lib.mini.canvas import Canvas, Colour, Point, mix, rotate, shade, smooth
 from course_lib.mini.sprites import Sprite
 
 CREAM = (250, 238, 214)
@@ -27,11 +27,27 @@ class Pen:
     def shape(self, points: list[Point], fill: Colour | None, outline: Colour | None = None, width: float = 0) -> None:
         self.canvas.shape(self.at(points), fill, outline, width * self.size)
 
-    def polygon(self, points: list[Point], fill: Colour | None, outline: Colour | None = None, width: float = 0) -> None:
+    def polygon(
+        self, points: list[Point], fill: Colour | None, outline: Colour | None = None, width: float = 0
+    ) -> None:
         self.canvas.polygon(self.at(points), fill, outline, width * self.size)
 
     def curve(self, points: list[Point], colour: Colour, width: float) -> None:
         self.canvas.curve(self.at(points), colour, width * self.size)
+
+    def gloss(self, points: list[Point], colour: Colour, width: float) -> None:
+        """A translucent streak through `points`, thick in the middle: a light's reflection."""
+        spine, last = smooth(points, closed=False), 6 * (len(points) - 1)
+        bulge = [0.5 * width * math.sin(math.pi * k / last) ** 0.5 for k in range(last)] + [0.0]
+        ahead = [*spine[1:], spine[-1]]
+        across = [(v - y, x - u) for (u, v), (x, y) in zip(spine, ahead, strict=True)]
+        across[-1] = across[-2]
+        sides: tuple[list[Point], list[Point]] = ([], [])
+        for (u, v), (du, dv), half in zip(spine, across, bulge, strict=True):
+            length = math.hypot(du, dv)
+            for side, sign in zip(sides, (1, -1), strict=True):
+                side.append((u + sign * half * du / length, v + sign * half * dv / length))
+        self.polygon(sides[0] + sides[1][::-1], colour)
 
     def line(self, points: list[Point], colour: Colour, width: float) -> None:
         self.canvas.line(self.at(points), colour, width * self.size)
@@ -57,12 +73,15 @@ def _pen(canvas: Canvas, x: float, y: float, size: float, rng: Random, angle: fl
     return Pen(canvas, x, y, size, turn if angle is None else angle, flip)
 
 
-def _fish(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _fish(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 30), _tones(colour)
     pen.shape([(0.24, 0.0), (0.47, -0.2), (0.42, 0.0), (0.47, 0.2)], dark, edge, 0.025)
     pen.shape([(-0.14, -0.15), (0.0, -0.3), (0.1, -0.24), (0.18, -0.1)], dark, edge, 0.025)
     pen.shape([(-0.06, 0.14), (0.0, 0.27), (0.09, 0.13)], dark, edge, 0.025)
-    body = [(-0.48, 0.01), (-0.36, -0.13), (-0.12, -0.2), (0.12, -0.14), (0.3, -0.05), (0.3, 0.05), (0.12, 0.14), (-0.12, 0.19), (-0.36, 0.12)]
+    body = [(-0.48, 0.01), (-0.36, -0.13), (-0.12, -0.2), (0.12, -0.14), (0.3, -0.05), (0.3, 0.05), (0.12, 0.14),
+        (-0.12, 0.19), (-0.36, 0.12)]
     pen.shape(body, colour, edge, 0.03)
     pen.shape([(-0.4, 0.06), (-0.1, 0.06), (0.22, 0.03), (0.1, 0.12), (-0.12, 0.16), (-0.34, 0.1)], (*light, 120))
     pen.curve([(-0.25, -0.14), (-0.19, 0.0), (-0.25, 0.13)], edge, 0.025)
@@ -78,7 +97,9 @@ def _fish(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
     pen.ellipse(-0.365, -0.035, 0.022, 0.022, INK)
 
 
-def _noodles(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _noodles(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 40), _tones(colour)
     pen.ellipse(0, 0.03, 0.43, 0.36, dark, edge, 0.03)
     strands = [
@@ -97,7 +118,9 @@ def _noodles(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rn
             pen.curve([(u - 0.012, v - 0.016) for u, v in strand], (*light, 150), 0.02)
 
 
-def _dumpling(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _dumpling(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 22), _tones(colour)
     frill = []
     for k in range(11):
@@ -105,7 +128,8 @@ def _dumpling(canvas: Canvas, x: float, y: float, size: float, colour: Colour, r
         r = 1.0 if k % 2 else 0.86
         frill.append((0.47 * math.cos(t) * (0.97 + 0.03 * r), 0.12 - 0.42 * math.sin(t) * r))
     pen.shape([*frill, (0.4, 0.2), (0.2, 0.27), (-0.2, 0.27), (-0.4, 0.2)], dark, edge, 0.028)
-    pen.shape([(-0.42, 0.13), (-0.28, -0.08), (0.0, -0.17), (0.28, -0.08), (0.42, 0.13), (0.24, 0.25), (-0.24, 0.25)], colour)
+    pen.shape([(-0.42, 0.13), (-0.28, -0.08), (0.0, -0.17), (0.28, -0.08), (0.42, 0.13), (0.24, 0.25),
+        (-0.24, 0.25)], colour)
     for k in range(5):
         t = math.pi * (0.82 - 0.16 * k)
         u, v = math.cos(t), math.sin(t)
@@ -114,9 +138,12 @@ def _dumpling(canvas: Canvas, x: float, y: float, size: float, colour: Colour, r
     pen.curve([(-0.34, 0.2), (0.0, 0.255), (0.34, 0.2)], (*edge, 70), 0.05)
 
 
-def _meat(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _meat(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 18), _tones(colour)
-    pen.shape([(-0.42, -0.12), (-0.3, -0.36), (0.28, -0.38), (0.44, -0.16), (0.42, 0.26), (0.3, 0.38), (-0.32, 0.38), (-0.42, 0.26)], dark, edge, 0.03)
+    pen.shape([(-0.42, -0.12), (-0.3, -0.36), (0.28, -0.38), (0.44, -0.16), (0.42, 0.26), (0.3, 0.38),
+        (-0.32, 0.38), (-0.42, 0.26)], dark, edge, 0.03)
     bottom = [(-0.4, -0.02), (0.4, -0.05), (0.39, 0.25), (0.28, 0.34), (-0.3, 0.34), (-0.39, 0.24)]
     pen.shape(bottom, shade(colour, -0.12))
     for v, tone in ((0.1, shade(light, 0.25)), (0.24, shade(light, 0.1))):  # the layers of fat
@@ -128,7 +155,9 @@ def _meat(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
         pen.curve([(-0.28, 0.17), (-0.06, 0.19), (0.2, 0.16)], (*edge, 90), 0.014)
 
 
-def _egg(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _egg(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 40), _tones(colour)
     white = []
     for k in range(11):
@@ -141,10 +170,13 @@ def _egg(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: R
     pen.ellipse(-0.05, -0.06, 0.07, 0.045, (255, 240, 190, 220), angle=-35)
 
 
-def _leaf(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _leaf(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
     pen.curve([(0.28, 0.04), (0.4, 0.08), (0.49, 0.15)], edge, 0.045)
-    pen.shape([(-0.48, -0.05), (-0.26, -0.22), (0.02, -0.26), (0.24, -0.13), (0.33, 0.05), (0.18, 0.2), (-0.06, 0.24), (-0.3, 0.13)], colour, edge, 0.03)
+    pen.shape([(-0.48, -0.05), (-0.26, -0.22), (0.02, -0.26), (0.24, -0.13), (0.33, 0.05), (0.18, 0.2),
+        (-0.06, 0.24), (-0.3, 0.13)], colour, edge, 0.03)
     pen.shape([(-0.44, -0.03), (-0.1, 0.02), (0.3, 0.06), (0.17, 0.17), (-0.06, 0.21), (-0.28, 0.11)], (*edge, 60))
     pen.curve([(-0.44, -0.05), (-0.06, 0.0), (0.3, 0.05)], light, 0.03)
     for u in (-0.22, -0.02, 0.16):
@@ -152,20 +184,29 @@ def _leaf(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
         pen.line([(u, 0.01 + 0.06 * u), (u - 0.08, 0.15)], (*light, 150), 0.018)
 
 
-def _chilli(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _chilli(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
     pen.curve([(-0.32, -0.11), (-0.41, -0.18), (-0.45, -0.27)], shade(STEM, -0.25), 0.06)
-    pen.shape([(-0.36, -0.02), (-0.28, -0.18), (-0.08, -0.16), (0.16, -0.06), (0.36, -0.04), (0.49, -0.14), (0.42, 0.08), (0.2, 0.2), (-0.08, 0.2), (-0.28, 0.12)], colour, edge, 0.03)
-    pen.shape([(-0.3, 0.06), (-0.06, 0.1), (0.2, 0.1), (0.42, -0.01), (0.36, 0.1), (0.18, 0.17), (-0.08, 0.17), (-0.26, 0.1)], (*edge, 90))
+    pen.shape([(-0.36, -0.02), (-0.28, -0.18), (-0.08, -0.16), (0.16, -0.06), (0.36, -0.04), (0.49, -0.14),
+        (0.42, 0.08), (0.2, 0.2), (-0.08, 0.2), (-0.28, 0.12)], colour, edge, 0.03)
+    pen.shape([(-0.3, 0.06), (-0.06, 0.1), (0.2, 0.1), (0.42, -0.01), (0.36, 0.1), (0.18, 0.17), (-0.08, 0.17),
+        (-0.26, 0.1)], (*edge, 90))
     pen.curve([(-0.22, -0.08), (-0.02, -0.06), (0.18, 0.02)], (*shade(light, 0.45), 220), 0.04)
-    pen.shape([(-0.36, -0.15), (-0.28, -0.19), (-0.22, -0.08), (-0.3, -0.04), (-0.33, 0.04), (-0.39, -0.04)], STEM, shade(STEM, -0.4), 0.018)
+    pen.shape([(-0.36, -0.15), (-0.28, -0.19), (-0.22, -0.08), (-0.3, -0.04), (-0.33, 0.04),
+        (-0.39, -0.04)], STEM, shade(STEM, -0.4), 0.018)
 
 
-def _mushroom(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _mushroom(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 25), _tones(colour)
-    pen.shape([(-0.13, 0.0), (0.13, 0.0), (0.13, 0.24), (0.18, 0.42), (0.0, 0.47), (-0.18, 0.42), (-0.13, 0.24)], CREAM, (170, 140, 104), 0.026)
+    pen.shape([(-0.13, 0.0), (0.13, 0.0), (0.13, 0.24), (0.18, 0.42), (0.0, 0.47), (-0.18, 0.42),
+        (-0.13, 0.24)], CREAM, (170, 140, 104), 0.026)
     pen.shape([(-0.1, 0.03), (0.1, 0.03), (0.1, 0.14), (-0.1, 0.14)], (170, 140, 104, 130))
-    cap = [(-0.47, 0.04), (-0.4, -0.2), (-0.2, -0.4), (0.08, -0.44), (0.32, -0.3), (0.47, 0.02), (0.34, 0.11), (0.0, 0.06), (-0.34, 0.12)]
+    cap = [(-0.47, 0.04), (-0.4, -0.2), (-0.2, -0.4), (0.08, -0.44), (0.32, -0.3), (0.47, 0.02), (0.34, 0.11),
+        (0.0, 0.06), (-0.34, 0.12)]
     pen.shape(cap, colour, edge, 0.03)
     pen.shape([(-0.43, 0.03), (0.0, -0.03), (0.43, 0.01), (0.33, 0.08), (0.0, 0.03), (-0.33, 0.09)], (*edge, 120))
     for u, v, r in ((-0.18, -0.2, 0.085), (0.14, -0.26, 0.065), (0.26, -0.08, 0.05), (-0.02, -0.08, 0.045)):
@@ -173,7 +214,9 @@ def _mushroom(canvas: Canvas, x: float, y: float, size: float, colour: Colour, r
     pen.ellipse(-0.2, -0.3, 0.1, 0.03, (*shade(light, 0.6), 150), angle=-38)
 
 
-def _shrimp(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _shrimp(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 40), _tones(colour)
     pen.curve([(-0.3, -0.2), (-0.46, -0.3), (-0.36, -0.46), (-0.06, -0.47)], edge, 0.022)
     pen.curve([(-0.32, -0.16), (-0.49, -0.14), (-0.49, 0.1)], edge, 0.022)
@@ -186,13 +229,16 @@ def _shrimp(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng
         if k < 6:
             pen.line([(u * 0.9, v * 0.9), (0.02 + (u - 0.02) * 0.2, 0.03 + (v - 0.03) * 0.25)], edge, 0.022)
         pen.ellipse(u, v, r, r * 0.9, colour if k % 2 == 0 else mix(colour, light, 0.35), edge, 0.024, math.degrees(t))
-    pen.shape([(0.06, -0.36), (-0.2, -0.33), (-0.43, -0.18), (-0.24, -0.08), (0.0, -0.1), (0.09, -0.2)], colour, edge, 0.026)
+    pen.shape([(0.06, -0.36), (-0.2, -0.33), (-0.43, -0.18), (-0.24, -0.08), (0.0, -0.1),
+        (0.09, -0.2)], colour, edge, 0.026)
     pen.curve([(0.0, -0.31), (-0.14, -0.28), (-0.25, -0.21)], (*shade(light, 0.5), 210), 0.03)
     pen.ellipse(-0.25, -0.19, 0.038, 0.038, INK)
     pen.curve([(0.18, -0.19), (0.29, 0.0), (0.24, 0.19)], (*shade(light, 0.5), 150), 0.025)
 
 
-def _crab(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _crab(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 18), _tones(colour)
     for side in (-1, 1):
         for v, out, down in ((0.02, 0.47, 0.12), (0.1, 0.45, 0.27), (0.17, 0.36, 0.4)):
@@ -202,10 +248,12 @@ def _crab(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
         arm = [(side * 0.24, -0.04), (side * 0.36, -0.12), (side * 0.33, -0.24)]
         pen.line(arm, edge, 0.1)
         pen.line(arm, dark, 0.06)
-        pen.shape([(side * 0.26, -0.22), (side * 0.42, -0.2), (side * 0.48, -0.36), (side * 0.37, -0.48), (side * 0.36, -0.35), (side * 0.22, -0.46), (side * 0.2, -0.32)], colour, edge, 0.026)
+        pen.shape([(side * 0.26, -0.22), (side * 0.42, -0.2), (side * 0.48, -0.36), (side * 0.37, -0.48),
+            (side * 0.36, -0.35), (side * 0.22, -0.46), (side * 0.2, -0.32)], colour, edge, 0.026)
         pen.line([(side * 0.09, -0.12), (side * 0.1, -0.25)], edge, 0.04)
         pen.ellipse(side * 0.1, -0.26, 0.038, 0.038, INK)
-    pen.shape([(-0.31, 0.0), (-0.2, -0.16), (0.0, -0.19), (0.2, -0.16), (0.31, 0.0), (0.23, 0.2), (0.0, 0.28), (-0.23, 0.2)], colour, edge, 0.03)
+    pen.shape([(-0.31, 0.0), (-0.2, -0.16), (0.0, -0.19), (0.2, -0.16), (0.31, 0.0), (0.23, 0.2), (0.0, 0.28),
+        (-0.23, 0.2)], colour, edge, 0.03)
     pen.shape([(-0.25, 0.06), (0.0, 0.12), (0.25, 0.06), (0.19, 0.18), (0.0, 0.24), (-0.19, 0.18)], (*edge, 90))
     pen.ellipse(-0.08, -0.08, 0.13, 0.045, (*shade(light, 0.45), 200), angle=-10)
     if size > 40:
@@ -213,7 +261,9 @@ def _crab(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
             pen.ellipse(u, v, 0.02, 0.016, (*edge, 150))
 
 
-def _skewer(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _skewer(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
     pen.line([(-0.49, 0.0), (0.49, 0.0)], shade(STICK, -0.35), 0.06)
     pen.line([(-0.48, -0.005), (0.48, -0.005)], STICK, 0.035)
@@ -226,22 +276,29 @@ def _skewer(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng
         pen.ellipse(u - 0.03, -0.075, 0.045, 0.032, (*shade(light, 0.4), 210), angle=-30)
         if size > 40:
             for _ in range(4):
-                pen.ellipse(u + rng.uniform(-0.07, 0.07), rng.uniform(-0.11, 0.11), 0.011, 0.009, (*shade(edge, -0.3), 190))
+                pen.ellipse(u + rng.uniform(-0.07, 0.07), rng.uniform(-0.11, 0.11),
+                    0.011, 0.009, (*shade(edge, -0.3), 190))
 
 
-def _bun(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _bun(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 14), _tones(colour)
-    pen.shape([(-0.46, 0.14), (-0.4, -0.12), (-0.2, -0.31), (0.0, -0.38), (0.2, -0.31), (0.4, -0.12), (0.46, 0.14), (0.3, 0.36), (0.0, 0.41), (-0.3, 0.36)], colour, edge, 0.03)
+    pen.shape([(-0.46, 0.14), (-0.4, -0.12), (-0.2, -0.31), (0.0, -0.38), (0.2, -0.31), (0.4, -0.12),
+        (0.46, 0.14), (0.3, 0.36), (0.0, 0.41), (-0.3, 0.36)], colour, edge, 0.03)
     pen.shape([(-0.43, 0.18), (0.0, 0.27), (0.43, 0.18), (0.29, 0.34), (0.0, 0.385), (-0.29, 0.34)], (*edge, 75))
     for k in range(7):
         t = math.radians(200 - 36.6 * k)
         u, v = math.cos(t), -math.sin(t)
-        pen.curve([(0.05 * u, -0.25 + 0.04 * v), (0.2 * u + 0.03, -0.17 + 0.14 * v + 0.03), (0.36 * u, -0.06 + 0.18 * v + 0.08)], (*edge, 220), 0.024)
+        pen.curve([(0.05 * u, -0.25 + 0.04 * v), (0.2 * u + 0.03, -0.17 + 0.14 * v + 0.03),
+            (0.36 * u, -0.06 + 0.18 * v + 0.08)], (*edge, 220), 0.024)
     pen.ellipse(0.0, -0.27, 0.09, 0.06, light, edge, 0.022)
     pen.ellipse(-0.2, 0.04, 0.1, 0.06, (*shade(light, 0.5), 170), angle=-35)
 
 
-def _drumstick(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _drumstick(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
     bone = (176, 150, 116)
     for u, v in ((0.4, -0.07), (0.42, 0.06)):
@@ -249,8 +306,10 @@ def _drumstick(canvas: Canvas, x: float, y: float, size: float, colour: Colour, 
     pen.polygon([(0.12, -0.06), (0.4, -0.055), (0.4, 0.055), (0.12, 0.06)], CREAM)
     pen.line([(0.16, -0.065), (0.36, -0.06)], bone, 0.022)
     pen.line([(0.16, 0.065), (0.36, 0.06)], bone, 0.022)
-    pen.shape([(-0.48, 0.0), (-0.41, -0.23), (-0.2, -0.31), (0.02, -0.22), (0.22, -0.09), (0.25, 0.0), (0.22, 0.09), (0.02, 0.24), (-0.2, 0.31), (-0.41, 0.22)], colour, edge, 0.03)
-    pen.shape([(-0.42, 0.12), (-0.2, 0.16), (0.04, 0.11), (0.2, 0.03), (0.19, 0.08), (0.0, 0.21), (-0.2, 0.275), (-0.37, 0.2)], (*edge, 85))
+    pen.shape([(-0.48, 0.0), (-0.41, -0.23), (-0.2, -0.31), (0.02, -0.22), (0.22, -0.09), (0.25, 0.0),
+        (0.22, 0.09), (0.02, 0.24), (-0.2, 0.31), (-0.41, 0.22)], colour, edge, 0.03)
+    pen.shape([(-0.42, 0.12), (-0.2, 0.16), (0.04, 0.11), (0.2, 0.03), (0.19, 0.08), (0.0, 0.21), (-0.2, 0.275),
+        (-0.37, 0.2)], (*edge, 85))
     pen.ellipse(-0.23, -0.14, 0.13, 0.055, (*shade(light, 0.45), 210), angle=-16)
     pen.curve([(-0.02, -0.11), (0.08, -0.07), (0.16, -0.02)], (*shade(light, 0.3), 160), 0.03)
     if size > 40:
@@ -258,7 +317,9 @@ def _drumstick(canvas: Canvas, x: float, y: float, size: float, colour: Colour, 
             pen.ellipse(rng.uniform(-0.38, 0.05), rng.uniform(-0.05, 0.16), 0.012, 0.009, (*edge, 150))
 
 
-def _flatbread(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None) -> None:
+def _flatbread(
+    canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
+) -> None:
     pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 45), _tones(colour)
     pen.ellipse(0, 0.02, 0.47, 0.45, dark, edge, 0.03)
     pen.ellipse(-0.008, 0.0, 0.44, 0.42, mix(colour, light, 0.2))
@@ -271,7 +332,8 @@ def _flatbread(canvas: Canvas, x: float, y: float, size: float, colour: Colour, 
     if size > 40:
         for _ in range(14):
             t, r = rng.uniform(0, 6.283), rng.uniform(0.3, 0.41)
-            pen.ellipse(r * math.cos(t), r * math.sin(t), 0.018, 0.01, (*shade(light, 0.6), 230), angle=rng.uniform(0, 180))
+            pen.ellipse(r * math.cos(t), r * math.sin(t), 0.018, 0.01, (*shade(light, 0.6), 230),
+                angle=rng.uniform(0, 180))
 
 
 FOOD_SPRITES = {
@@ -296,11 +358,11 @@ def _plate(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng:
     pen, (edge, dark, light) = Pen(canvas, x, y, size), _tones(colour)
     pen.ellipse(0, 0.03, 0.5, 0.43, edge)
     pen.ellipse(0, 0, 0.5, 0.43, colour, edge, 0.012)
-    pen.ellipse(0, 0.002, 0.455, 0.388, None, (*light, 190), 0.012)
+    pen.ellipse(0, 0.002, 0.455, 0.388, None, mix(colour, light, 0.75), 0.012)
     pen.ellipse(0, 0.006, 0.375, 0.315, (*edge, 130))
     pen.ellipse(0, 0.014, 0.368, 0.308, mix(colour, light, 0.4))
     arc = [(0.435 * math.cos(math.radians(t)), 0.368 * math.sin(math.radians(t))) for t in range(195, 266, 14)]
-    pen.curve(arc, (*shade(light, 0.7), 170), 0.028)
+    pen.gloss(arc, (*shade(light, 0.7), 170), 0.032)
 
 
 def _bowl(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random) -> None:
@@ -310,7 +372,7 @@ def _bowl(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: 
     pen.polygon(body, mix(colour, edge, 0.3), edge, 0.014)
     inner = [(0.48 * math.cos(math.radians(t)), -0.1 + 0.43 * math.sin(math.radians(t))) for t in range(20, 176, 12)]
     pen.polygon([*inner, (-0.46, -0.1), (0.4, -0.1)], mix(colour, edge, 0.1))
-    pen.curve([(-0.36, 0.12), (-0.29, 0.24), (-0.18, 0.34)], (*shade(light, 0.5), 150), 0.032)
+    pen.gloss([(-0.38, 0.1), (-0.3, 0.24), (-0.17, 0.35)], (*shade(light, 0.5), 150), 0.04)
     pen.ellipse(0, -0.1, 0.49, 0.375, colour, edge, 0.014)
     pen.ellipse(0, -0.09, 0.435, 0.325, (*edge, 255))
     pen.ellipse(0, -0.075, 0.432, 0.308, mix(colour, edge, 0.25))

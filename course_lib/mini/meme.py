@@ -19,10 +19,10 @@ from course_lib.mini.sprites import COLOURS
 
 SEED = 20
 TRAIN, TEST = 18, 5  # compositions of each scene
-JPEG = {"format": "JPEG", "quality": 64, "optimize": True, "progressive": True}
+JPEG = {"format": "JPEG", "quality": 62, "optimize": True, "progressive": True}
 SIZES = {  # (width, height) -> how often
-    (448, 448): 24, (560, 448): 6, (448, 560): 4, (672, 448): 6, (448, 672): 4, (896, 448): 3, (896, 672): 1, (672, 896): 1,
-    (1344, 448): 1,
+    (448, 448): 24, (560, 448): 6, (448, 560): 4, (672, 448): 6, (448, 672): 4,
+    (896, 448): 3, (896, 672): 1, (672, 896): 1, (1344, 448): 1,
 }
 
 
@@ -112,32 +112,38 @@ def _card(everything: list[Composition], megabytes: float) -> str:
         for name, scene in SCENES.items()
     )
     count = {split: sum(c.split == split for c in everything) for split in ("train", "test")}
+    scenes, texts, question = len(SCENES), len(all_texts()) - 1, QUESTION.replace("\n", "\\n")
     sizes = ", ".join(f"{w}x{h}" for w, h in sorted({(c.width, c.height) for c in everything}))
     return f"""# Cartoon scenes and jokes (`data/meme`)
 
-{len(everything)} cartoon pictures of {len(SCENES)} kinds of scene, each with jokes that fit it: the joke task of this course.
+{len(everything)} cartoon pictures of {scenes} kinds of scene, with jokes that fit them: the joke task of this course.
 
 | file | what | records | pictures |
 |---|---|---|---|
 | `ex_cn.json` | training: each picture with two of its scene's jokes | {2 * count["train"]} | {count["train"]} |
 | `ex_cn_test.json` | held out: each picture with one joke | {count["test"]} | {count["test"]} |
-| `ex_images/` | the pictures, JPEG, {megabytes:.1f} MB; {sizes} pixels | | {len(everything)} |
+| `ex_images/` | the pictures, JPEG, {megabytes:.1f} MB in all | | {len(everything)} |
 
-The layout is that of CLoT_cn: a list of `{{"id", "image", "conversations"}}`, the question always
-`{QUESTION.replace(chr(10), chr(92) + "n")}` ("From this picture, make a wildly imaginative joke"). `id` is scene, composition and turn.
+The layout is that of CLoT_cn: a list of `{{"id", "image", "conversations"}}`; the question is always
+`{question}`
+("From this picture, make a wildly imaginative joke"); `id` is scene, composition and turn.
 Only this layout comes from CLoT / Oogiri-GO: no picture and no joke of theirs, or of anyone else's, is in here.
 
-**Pictures** are drawn by `course_lib/mini/meme_scenes.py` from the things of `meme_sprites.py`. What varies: the colours of the two
-leading things, background, place, direction, expressions, props, size and shape of the picture. No picture contains text.
-**Jokes** ({sum(len(scene.glosses) for scene in SCENES.values())}, in Chinese, with English glosses in `course_lib/mini/meme_jokes.py`) were written for this kit.
+**Pictures** are drawn by `course_lib/mini/meme_scenes.py` from the things in `meme_creatures.py` and `meme_things.py`.
+What varies: the colours of the two leading things, background, place, direction, size, expressions and props, and the
+picture's own shape ({sizes} pixels). No picture contains text.
 
-**Split.** By composition: of each scene's pairs of colours about a fifth is kept for the test ({TRAIN} training and {TEST} test compositions
-a scene). A test picture's pair of colours was never seen in its scene, and its place, background and props are drawn from a seed of its own.
-The jokes of a scene are the same in both splits: what is tested is whether an unseen picture of a scene gets one of its jokes.
-Seed {SEED}; the seed of a picture is `{SEED}-<scene>-<composition>`.
+**Jokes**: {texts}, written for this kit, in Chinese, with English glosses
+in `course_lib/mini/meme_jokes.py`.
 
-**Limits.** Sixteen subjects, one style of drawing: a model that does well here can tell scenes apart and remember jokes; it has not
-learned humour.
+**Split**: by composition, {TRAIN} for training and {TEST} for the test in each scene. A fifth of the pairs of colours
+is kept for the test: the two leading things of a test picture never have the same colours as in a training picture of
+that scene, and place, background and props are drawn from a seed of its own. The jokes of a scene are the same in both
+splits: what is tested is whether an unseen picture gets a joke of its own scene. The seed of a picture is
+`{SEED}-<scene>-<composition>`.
+
+**Limits**: {scenes} subjects in one style of drawing. A model that does well here can tell scenes apart and remember
+jokes; it has not learned humour.
 
 **Regenerate**, bit for bit with the locked Pillow: `python -m course_lib.mini.meme --out data/meme`
 

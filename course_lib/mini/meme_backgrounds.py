@@ -1,5 +1,6 @@
 """Where the joke scenes take place: rooms, streets, parks, a beach, the sky, and the small things that stand about."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -15,7 +16,7 @@ SKIES = (((118, 196, 244), (222, 244, 252)), ((150, 206, 250), (255, 240, 214)),
 
 @dataclass(frozen=True)
 class Place:
-    """A painted background: `ground` is the height in pixels at which things stand, `horizon` where it meets the wall or sky."""
+    """A painted background: things stand at height `ground` (pixels), and the floor ends at `horizon`."""
 
     canvas: Canvas
     ground: float
@@ -27,6 +28,11 @@ def _start(canvas: Canvas, ground: float, horizon: float) -> Place:
     unit = min(canvas.width, canvas.height)
     level = canvas.height * ground
     return Place(canvas, level, level - unit * horizon, unit)
+
+
+def _floor(place: Place, colour: Colour) -> None:
+    w, h = place.canvas.width, place.canvas.height
+    place.canvas.polygon([(0, place.horizon), (w, place.horizon), (w, h), (0, h)], colour)
 
 
 def cloud(canvas: Canvas, x: float, y: float, size: float, colour: Colour = WHITE) -> None:
@@ -57,6 +63,13 @@ def _clouds(place: Place, rng: Random, colour: Colour = WHITE) -> None:
         cloud(place.canvas, x, rng.uniform(0.06, 0.6) * place.horizon, u * rng.uniform(0.14, 0.28), colour)
 
 
+def _puddles(place: Place, rng: Random, colour: Colour) -> None:
+    u, w, h = place.unit, place.canvas.width, place.canvas.height
+    for _ in range(int(5 * w / u)):
+        x, y = rng.uniform(0, w), rng.uniform(place.horizon + u * 0.06, h)
+        place.canvas.ellipse(x, y, u * rng.uniform(0.05, 0.12), u * 0.014, colour)
+
+
 def park(canvas: Canvas, rng: Random) -> Place:
     """A meadow with hills, bushes and flowers."""
     place = _start(canvas, rng.uniform(0.86, 0.9), rng.uniform(0.16, 0.26))
@@ -67,14 +80,16 @@ def park(canvas: Canvas, rng: Random) -> Place:
     for k in range(2 + int(canvas.width / u)):
         canvas.ellipse(rng.uniform(0, canvas.width), place.horizon + u * 0.1, u * rng.uniform(0.3, 0.6),
                        u * rng.uniform(0.16, 0.3), mix(green, (190, 226, 214), 0.45 + 0.12 * (k % 3)))
-    canvas.polygon([(0, place.horizon), (canvas.width, place.horizon), (canvas.width, canvas.height), (0, canvas.height)], green)
+    _floor(place, green)
     canvas.line([(0, place.horizon), (canvas.width, place.horizon)], shade(green, -0.2), u * 0.008)
     for _ in range(int(12 * canvas.width / u)):
         x, y = rng.uniform(0, canvas.width), rng.uniform(place.horizon + u * 0.04, canvas.height)
         if rng.random() < 0.35:
-            flower(canvas, x, y, u * 0.035, rng.choice(((255, 255, 255), (255, 160, 180), (250, 120, 110), (170, 130, 220))))
+            flower(canvas, x, y, u * 0.035,
+                   rng.choice(((255, 255, 255), (255, 160, 180), (250, 120, 110), (170, 130, 220))))
         else:
-            canvas.line([(x - u * 0.01, y - u * 0.02), (x, y), (x + u * 0.012, y - u * 0.022)], shade(green, -0.22), u * 0.006)
+            canvas.line([(x - u * 0.01, y - u * 0.02), (x, y), (x + u * 0.012, y - u * 0.022)], shade(green, -0.22),
+                        u * 0.006)
     return place
 
 
@@ -90,26 +105,26 @@ def street(canvas: Canvas, rng: Random, wet: bool = False) -> Place:
         wall = rng.choice(((246, 206, 170), (236, 184, 176), (196, 214, 226), (226, 218, 180), (206, 196, 226)))
         wall = mix(wall, (160, 172, 190), 0.55) if wet else mix(wall, WHITE, 0.25)
         top = place.horizon - high
-        canvas.polygon([(x, place.horizon), (x, top), (x + wide, top), (x + wide, place.horizon)], wall, shade(wall, -0.2), u * 0.007)
+        canvas.polygon([(x, place.horizon), (x, top), (x + wide, top), (x + wide, place.horizon)], wall,
+                       shade(wall, -0.2), u * 0.007)
         if rng.random() < 0.6:
-            canvas.polygon([(x - u * 0.02, top), (x + wide / 2, top - u * 0.12), (x + wide + u * 0.02, top)], shade(wall, -0.28))
+            canvas.polygon([(x - u * 0.02, top), (x + wide / 2, top - u * 0.12), (x + wide + u * 0.02, top)],
+                           shade(wall, -0.28))
         for row in range(int(high / (u * 0.13))):
             for column in range(2):
                 lit = rng.random() < 0.4
-                canvas.rounded(x + wide * (0.3 + 0.4 * column), top + u * (0.08 + 0.13 * row), u * 0.055, u * 0.07, u * 0.01,
-                               (255, 232, 150) if lit else shade(wall, 0.45), shade(wall, -0.25), u * 0.006)
+                canvas.rounded(x + wide * (0.3 + 0.4 * column), top + u * (0.08 + 0.13 * row), u * 0.055, u * 0.07,
+                               u * 0.01, (255, 232, 150) if lit else shade(wall, 0.45), shade(wall, -0.25), u * 0.006)
         x += wide + u * rng.choice((0, 0.02, 0.08))
     road = (128, 136, 150) if wet else rng.choice(((160, 158, 168), (178, 168, 160), (146, 152, 172)))
-    canvas.polygon([(0, place.horizon), (canvas.width, place.horizon), (canvas.width, canvas.height), (0, canvas.height)], road)
+    _floor(place, road)
     canvas.polygon([(0, place.horizon), (canvas.width, place.horizon), (canvas.width, place.horizon + u * 0.035),
                     (0, place.horizon + u * 0.035)], shade(road, 0.4))
     y = (place.ground + canvas.height) / 2 + u * 0.02
     for k in range(int(canvas.width / (u * 0.24)) + 1):
         canvas.line([(k * u * 0.24, y), (k * u * 0.24 + u * 0.12, y)], shade(road, 0.6), u * 0.016)
     if wet:
-        for _ in range(int(5 * canvas.width / u)):
-            canvas.ellipse(rng.uniform(0, canvas.width), rng.uniform(place.horizon + u * 0.06, canvas.height), u * rng.uniform(0.05, 0.12),
-                           u * 0.014, (176, 200, 222))
+        _puddles(place, rng, (176, 200, 222))
     return place
 
 
@@ -122,9 +137,7 @@ def wet_park(canvas: Canvas, rng: Random) -> Place:
     """A meadow in the rain."""
     place = park(canvas, rng)
     canvas.polygon([(0, 0), (canvas.width, 0), (canvas.width, canvas.height), (0, canvas.height)], (70, 90, 124, 120))
-    for _ in range(int(5 * canvas.width / place.unit)):
-        canvas.ellipse(rng.uniform(0, canvas.width), rng.uniform(place.horizon + place.unit * 0.06, canvas.height),
-                       place.unit * rng.uniform(0.05, 0.12), place.unit * 0.014, (160, 192, 210))
+    _puddles(place, rng, (160, 192, 210))
     return place
 
 
@@ -142,7 +155,8 @@ def _window(canvas: Canvas, x: float, y: float, u: float, night: bool) -> None:
 
 def _plant(canvas: Canvas, x: float, y: float, u: float) -> None:
     for dx in (-0.07, -0.03, 0.03, 0.07):
-        canvas.curve([(x, y - u * 0.08), (x + dx * u * 0.6, y - u * 0.18), (x + dx * u * 1.3, y - u * 0.22)], (70, 150, 90), u * 0.026)
+        canvas.curve([(x, y - u * 0.08), (x + dx * u * 0.6, y - u * 0.18), (x + dx * u * 1.3, y - u * 0.22)],
+                     (70, 150, 90), u * 0.026)
     canvas.polygon([(x - u * 0.05, y - u * 0.1), (x + u * 0.05, y - u * 0.1), (x + u * 0.04, y), (x - u * 0.04, y)],
                    (212, 120, 84), INK, u * 0.008)
 
@@ -150,7 +164,8 @@ def _plant(canvas: Canvas, x: float, y: float, u: float) -> None:
 def _frame(canvas: Canvas, x: float, y: float, u: float, rng: Random) -> None:
     colour = rng.choice(((250, 196, 120), (170, 206, 236), (240, 160, 160)))
     canvas.rounded(x, y, u * 0.2, u * 0.16, u * 0.01, colour, (140, 96, 66), u * 0.018)
-    canvas.polygon([(x - u * 0.08, y + u * 0.06), (x - u * 0.02, y - u * 0.03), (x + u * 0.05, y + u * 0.06)], shade(colour, -0.25))
+    canvas.polygon([(x - u * 0.08, y + u * 0.06), (x - u * 0.02, y - u * 0.03), (x + u * 0.05, y + u * 0.06)],
+                   shade(colour, -0.25))
     canvas.ellipse(x + u * 0.05, y - u * 0.03, u * 0.018, u * 0.018, (255, 250, 220))
 
 
@@ -158,7 +173,8 @@ def room(canvas: Canvas, rng: Random, night: bool = False) -> Place:
     """A living room with wallpaper, a window, a picture and a plant."""
     place = _start(canvas, rng.uniform(0.86, 0.9), rng.uniform(0.12, 0.2))
     u = place.unit
-    wall = rng.choice(((250, 222, 186), (204, 226, 214), (216, 212, 240), (248, 208, 206), (196, 220, 238), (240, 232, 190)))
+    wall = rng.choice(((250, 222, 186), (204, 226, 214), (216, 212, 240), (248, 208, 206), (196, 220, 238),
+                       (240, 232, 190)))
     if night:
         wall = mix(wall, (60, 66, 120), 0.6)
     canvas.gradient(shade(wall, 0.12), wall)
@@ -171,7 +187,7 @@ def room(canvas: Canvas, rng: Random, night: bool = False) -> Place:
                 canvas.ellipse((k + 0.5 * (row % 2)) * u * 0.12, row * u * 0.14, u * 0.012, u * 0.012, shade(wall, 0.4))
     floor = rng.choice(((206, 158, 112), (186, 138, 100), (170, 170, 190), (214, 180, 140)))
     floor = mix(floor, (50, 50, 100), 0.45) if night else floor
-    canvas.polygon([(0, place.horizon), (canvas.width, place.horizon), (canvas.width, canvas.height), (0, canvas.height)], floor)
+    _floor(place, floor)
     for k in range(1, 4):
         y = place.horizon + (canvas.height - place.horizon) * (k / 4) ** 1.3
         canvas.line([(0, y), (canvas.width, y)], shade(floor, -0.12), u * 0.006)
@@ -202,14 +218,15 @@ def office(canvas: Canvas, rng: Random) -> Place:
         if (k + rng.randrange(2)) % 2:
             canvas.rounded(x, y, u * 0.34, u * 0.26, u * 0.01, (186, 222, 244), (150, 160, 172), u * 0.012)
             for row in range(5):
-                canvas.line([(x - u * 0.16, y - u * 0.1 + row * u * 0.05), (x + u * 0.16, y - u * 0.1 + row * u * 0.05)], WHITE, u * 0.012)
+                slat = y - u * 0.1 + row * u * 0.05
+                canvas.line([(x - u * 0.16, slat), (x + u * 0.16, slat)], WHITE, u * 0.012)
         else:
             for j in range(5):
                 colour = rng.choice(((220, 110, 96), (110, 150, 206), (240, 196, 100), (130, 180, 130)))
                 canvas.rounded(x - u * 0.12 + j * u * 0.06, y, u * 0.05, u * rng.uniform(0.13, 0.16), u * 0.006, colour)
             canvas.line([(x - u * 0.18, y + u * 0.09), (x + u * 0.18, y + u * 0.09)], (150, 110, 80), u * 0.022)
     floor = rng.choice(((168, 174, 188), (150, 166, 160), (188, 176, 164)))
-    canvas.polygon([(0, place.horizon), (canvas.width, place.horizon), (canvas.width, canvas.height), (0, canvas.height)], floor)
+    _floor(place, floor)
     canvas.line([(0, place.horizon), (canvas.width, place.horizon)], shade(floor, -0.2), u * 0.014)
     return place
 
@@ -220,7 +237,7 @@ def classroom(canvas: Canvas, rng: Random) -> Place:
     u, w = place.unit, canvas.width
     wall = rng.choice(((246, 230, 196), (212, 228, 236), (232, 216, 232)))
     canvas.gradient(shade(wall, 0.2), wall)
-    canvas.polygon([(0, place.horizon), (w, place.horizon), (w, canvas.height), (0, canvas.height)], (196, 152, 110))
+    _floor(place, (196, 152, 110))
     board = rng.choice(((56, 104, 84), (60, 74, 92), (70, 96, 70)))
     middle, high = (place.horizon - u * 0.1) / 2, min(place.horizon - u * 0.22, u * 0.62)
     canvas.rounded(w / 2, middle, w - u * 0.12, high, u * 0.02, board, (170, 116, 70), u * 0.026)
@@ -233,7 +250,8 @@ def classroom(canvas: Canvas, rng: Random) -> Place:
                 for dy in (-1, 1):
                     canvas.ellipse(x + dx * u * 0.07, y + dy * u * 0.014, u * 0.018, u * 0.018, chalk)
         else:
-            canvas.curve([(x - u * 0.1, y + u * 0.06), (x, y - u * 0.06), (x + u * 0.1, y + u * 0.04)], chalk, u * 0.008)
+            canvas.curve([(x - u * 0.1, y + u * 0.06), (x, y - u * 0.06), (x + u * 0.1, y + u * 0.04)], chalk,
+                         u * 0.008)
             canvas.ellipse(x + u * 0.11, y + u * 0.06, u * 0.022, u * 0.022, (250, 200, 120))
     return place
 
@@ -247,7 +265,8 @@ def beach(canvas: Canvas, rng: Random) -> Place:
     _clouds(place, rng)
     sea = rng.choice(((62, 160, 206), (70, 184, 196), (84, 150, 214)))
     sand = rng.choice(((250, 224, 164), (246, 214, 170), (252, 232, 190)))
-    canvas.polygon([(0, place.horizon - u * 0.16), (w, place.horizon - u * 0.16), (w, place.ground), (0, place.ground)], sea)
+    canvas.polygon([(0, place.horizon - u * 0.16), (w, place.horizon - u * 0.16), (w, place.ground), (0, place.ground)],
+                   sea)
     for _ in range(int(8 * w / u)):
         x, y = rng.uniform(0, w), place.horizon - rng.uniform(0.02, 0.14) * u
         canvas.curve([(x - u * 0.04, y), (x, y - u * 0.012), (x + u * 0.04, y)], shade(sea, 0.5), u * 0.008)
@@ -259,8 +278,10 @@ def beach(canvas: Canvas, rng: Random) -> Place:
         canvas.ellipse(x, y, u * 0.008, u * 0.005, shade(sand, -0.2))
     for _ in range(int(2 * w / u)):
         x, y, r = rng.uniform(0, w), rng.uniform(place.ground, canvas.height - u * 0.02), u * 0.03
-        arms = [p for k in range(5) for p in ((x + r * (0, 0.95, 0.59, -0.59, -0.95)[k], y + r * (-1, -0.31, 0.81, 0.81, -0.31)[k]),
-                                              (x + r * 0.4 * (0.59, 0.95, 0, -0.95, -0.59)[k], y + r * 0.4 * (-0.81, 0.31, 1, 0.31, -0.81)[k]))]
+        arms = []
+        for k in range(10):
+            reach = r if k % 2 == 0 else r * 0.4
+            arms.append((x + reach * math.sin(k * math.pi / 5), y - reach * math.cos(k * math.pi / 5)))
         canvas.polygon(arms, (240, 130, 90), INK, u * 0.006)
     return place
 
@@ -273,9 +294,11 @@ def sky(canvas: Canvas, rng: Random) -> Place:
     _sun(place, rng, rng.random() < 0.5)
     green = rng.choice(GREENS)
     for k in range(int(canvas.width / (u * 0.3)) + 2):
-        canvas.ellipse(k * u * 0.3, canvas.height + u * 0.04, u * 0.24, u * rng.uniform(0.1, 0.18), shade(green, 0.15 * (k % 2)))
+        canvas.ellipse(k * u * 0.3, canvas.height + u * 0.04, u * 0.24, u * rng.uniform(0.1, 0.18),
+                       shade(green, 0.15 * (k % 2)))
     for _ in range(int(5 * canvas.width / u)):
-        cloud(canvas, rng.uniform(0, canvas.width), rng.uniform(0.05, 0.85) * canvas.height, u * rng.uniform(0.16, 0.36))
+        cloud(canvas, rng.uniform(0, canvas.width), rng.uniform(0.05, 0.85) * canvas.height,
+              u * rng.uniform(0.16, 0.36))
     return place
 
 

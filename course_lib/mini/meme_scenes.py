@@ -2,122 +2,18 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from PIL import Image
 
 from course_lib.mini import meme_backgrounds as places
-from course_lib.mini.canvas import Canvas, Colour, Point, mix, shade
-from course_lib.mini.meme_sprites import CHEERING, FIGURES, RUNNING, SKIN, WHITE, WOOD, bed, book, cat_head, dark, light, person
-from course_lib.mini.pose import INK, Pose
+from course_lib.mini.canvas import Canvas, shade
+from course_lib.mini.meme_creatures import CHEERING, HAIR, RUNNING, SKIN, cat_head, dark, light, person
+from course_lib.mini.meme_sprites import FIGURES
+from course_lib.mini.meme_stage import Stage
+from course_lib.mini.meme_things import WOOD, bed, book
+from course_lib.mini.pose import INK, WHITE, Pose
 from course_lib.mini.sprites import COLOURS
-
-_FOOT = {"cat": 0.47, "dog": 0.47, "rabbit": 0.48, "cow": 0.46, "penguin": 0.48, "fish": 0.28, "person": 0.48, "umbrella": 0.42,
-         "clock": 0.46, "book": 0.46, "computer": 0.46, "bed": 0.4, "car": 0.335, "tree": 0.47, "balloon": 0.48}
-_WATER = (120, 190, 240)
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A background with the place of the action on it, and the colours of the two leading things.
-
-    Lengths are in `unit` pixels, the shorter side of the picture or a little less; x counts from the middle of the action (mirrored where `mirror`),
-    y from the ground, upwards negative.
-    """
-
-    canvas: Canvas
-    place: places.Place
-    unit: float
-    rng: Random
-    middle: float
-    mirror: bool
-    first: Colour
-    second: Colour
-
-    @property
-    def half(self) -> float:
-        """How far the picture reaches from the middle of the action to its nearer edge."""
-        return min(self.middle, self.canvas.width - self.middle) / self.unit
-
-    def point(self, x: float, y: float) -> Point:
-        """A point of the stage in pixels."""
-        return self.middle + (-x if self.mirror else x) * self.unit, self.place.ground + y * self.unit
-
-    def pose(self, x: float, y: float, size: float, angle: float = 0, flip: bool = False) -> Pose:
-        """The place for a thing centred on (x, y); outlines are equally thick on large and small things."""
-        px, py = self.point(x, y)
-        line = min(max(0.012 / size, 0.02), 0.045)
-        return Pose(self.canvas, px, py, size * self.unit, flip != self.mirror, -angle if self.mirror else angle, line)
-
-    def put(self, name: str, x: float, y: float, size: float, colour: Colour, mood: str = "happy", angle: float = 0,
-            flip: bool = False) -> Pose:
-        """Draw a thing centred on (x, y)."""
-        pose = self.pose(x, y, size, angle, flip)
-        FIGURES[name](pose, colour, mood)
-        return pose
-
-    def stand(self, name: str, x: float, y: float, size: float, colour: Colour, mood: str = "happy", angle: float = 0,
-              flip: bool = False) -> Pose:
-        """Draw a thing whose foot is at height `y`, with a shadow where that is the ground."""
-        if y > -0.02:
-            self.shadow(x, y, size * 0.42)
-        return self.put(name, x, y - _FOOT[name] * size, size, colour, mood, angle, flip)
-
-    def shadow(self, x: float, y: float, width: float) -> None:
-        """A soft shadow on the ground."""
-        self.canvas.shadow(*self.point(x, y), width * self.unit, 0.035 * self.unit, 70)
-
-    def line(self, points: list[Point], colour: Colour = INK, width: float = 0.012) -> None:
-        """A smooth line."""
-        self.canvas.curve([self.point(x, y) for x, y in points], colour, width * self.unit)
-
-    def any_colour(self) -> Colour:
-        """A colour for things of no importance."""
-        return COLOURS[self.rng.choice(list(COLOURS))].rgb
-
-    def speed(self, x: float, y: float, height: float, length: float = 0.14, count: int = 4) -> None:
-        """Motion lines that trail behind something moving to the right."""
-        for k in range(count):
-            dy, start = (k / max(count - 1, 1) - 0.5) * height, self.rng.uniform(0, 0.05)
-            self.line([(x - start, y + dy), (x - start - length * self.rng.uniform(0.6, 1), y + dy)], (*WHITE, 235), 0.014)
-
-    def dust(self, x: float, y: float, size: float) -> None:
-        """A puff of dust."""
-        p = self.pose(x, y, size)
-        for dx, dy, r in ((-0.3, 0.05, 0.2), (0.0, -0.08, 0.28), (0.28, 0.05, 0.2)):
-            p.ellipse(dx, dy, r, r, (240, 234, 222), 0.05)
-        p.ellipse(0, 0.06, 0.3, 0.16, (240, 234, 222), 0)
-
-    def drop(self, x: float, y: float, size: float = 0.05, colour: Colour = _WATER, angle: float = 0) -> None:
-        """A drop: sweat, rain, drool."""
-        self.pose(x, y, size, angle).shape([(0, -0.5), (0.26, 0.1), (0.2, 0.4), (-0.2, 0.4), (-0.26, 0.1)], colour, 0.1)
-
-    def bubble(self, x: float, y: float, size: float) -> None:
-        """The bubble of somebody fast asleep."""
-        p = self.pose(x, y, size)
-        p.ellipse(0, 0, 0.46, 0.46, (206, 236, 250), 0.05)
-        p.ellipse(-0.16, -0.18, 0.1, 0.07, WHITE, 0, -40)
-
-    def burst(self, x: float, y: float, radius: float, colour: Colour = INK, start: float = 200, end: float = 340) -> None:
-        """Short lines radiating from (x, y), between two angles in degrees (270 is up): ringing, impact, surprise."""
-        for k in range(5):
-            t = math.radians(start + (end - start) * k / 4)
-            c, s = math.cos(t), math.sin(t)
-            self.line([(x + c * radius, y + s * radius), (x + c * radius * 1.3, y + s * radius * 1.3)], colour, 0.014)
-
-    def rain(self) -> None:
-        """Rain over the whole picture."""
-        slant = self.rng.uniform(-0.03, 0.03)
-        for _ in range(int(48 * self.canvas.width * self.canvas.height / self.unit**2)):
-            x, y = self.rng.uniform(0, self.canvas.width), self.rng.uniform(-0.05, 1) * self.canvas.height
-            length = self.unit * self.rng.uniform(0.03, 0.07)
-            self.canvas.line([(x, y), (x + slant * self.unit, y + length)], (206, 226, 246), self.unit * 0.006)
-
-    def heart(self, x: float, y: float, size: float) -> None:
-        """A small heart."""
-        self.pose(x, y, size).shape([(0, -0.2), (0.28, -0.42), (0.48, -0.12), (0, 0.46), (-0.48, -0.12), (-0.28, -0.42)],
-                                    (240, 84, 104), 0.07)
 
 
 def cat_keyboard(s: Stage) -> None:
@@ -159,7 +55,7 @@ def alarm_chase(s: Stage) -> None:
     s.burst(-gap + 0.02, -0.2 - size * 0.7, 0.2, INK)
     s.shadow(gap, 0, 0.16)
     lift = s.rng.uniform(0.02, 0.06)
-    person(s.pose(gap, -0.26 - lift, 0.56, angle=9), s.second, "shocked", RUNNING, s.rng.choice(((70, 46, 40), (40, 36, 44), (150, 96, 50))))
+    person(s.pose(gap, -0.26 - lift, 0.56, angle=9), s.second, "shocked", RUNNING, s.rng.choice(HAIR))
     for dx, dy in ((-0.13, -0.5), (-0.17, -0.42), (0.0, -0.57)):
         s.drop(gap + dx, dy - lift, 0.05, angle=-40)
     s.dust(gap - 0.17, -0.03, 0.11)
@@ -188,9 +84,9 @@ def cow_car(s: Stage) -> None:
         s.put("car", 0, -0.18, 0.74, s.second)
         s.line([(-0.2, -0.36), (-0.1, -0.66), (0.02, -0.62), (0.1, -0.38)], (200, 150, 90), 0.014)
     else:
-        s.put("cow", 0.0, -0.53, 0.6, s.first, s.rng.choice(("shocked", "happy", "smug")))
+        s.put("cow", -0.03, -0.5, 0.56, s.first, s.rng.choice(("shocked", "happy", "smug")), angle=-34)
         s.stand("car", 0, 0, 0.78, s.second)
-        s.burst(0.02, -0.5, 0.29, INK, 195, 255)
+        s.burst(-0.02, -0.42, 0.3, INK, 190, 240)
     s.speed(-0.38, -0.16, 0.16)
     s.dust(-0.42, -0.03, 0.12)
     s.drop(0.33, -0.6, 0.05, angle=20)
@@ -217,7 +113,8 @@ def penguin_beach(s: Stage) -> None:
     if s.rng.random() < 0.7:
         for side in (-1, 1):
             p.box(side * 0.11, -0.23, 0.17, 0.12, 0.045, (40, 36, 60))
-            p.polygon([(side * 0.11 - 0.05, -0.2), (side * 0.11, -0.27), (side * 0.11 + 0.03, -0.27), (side * 0.11 - 0.02, -0.2)],
+            p.polygon([(side * 0.11 - 0.05, -0.2), (side * 0.11, -0.27), (side * 0.11 + 0.03, -0.27),
+                       (side * 0.11 - 0.02, -0.2)],
                       (110, 120, 170), 0)
         p.stroke([(-0.04, -0.26), (0.04, -0.26)], INK, 0.035)
     else:
@@ -241,10 +138,11 @@ def penguin_beach(s: Stage) -> None:
 def book_tower(s: Stage) -> None:
     """A person on top of, or underneath, a mountain of books."""
     buried = s.rng.random() < 0.5
-    hair = s.rng.choice(((70, 46, 40), (40, 36, 44), (150, 96, 50)))
+    hair = s.rng.choice(HAIR)
     s.shadow(0, 0, 0.42)
     if buried:
-        person(s.pose(0.0, -0.5, 0.6, angle=s.rng.uniform(-8, 8)), s.second, s.rng.choice(("dizzy", "shocked")), CHEERING, hair)
+        person(s.pose(0.0, -0.5, 0.6, angle=s.rng.uniform(-8, 8)), s.second, s.rng.choice(("dizzy", "shocked")),
+               CHEERING, hair)
         heap = [(-0.34, -0.1), (0.34, -0.1), (-0.2, -0.24), (0.21, -0.24), (-0.09, -0.1), (0.12, -0.1)]
         for k, (x, y) in enumerate(heap):
             s.put("book", x, y, s.rng.uniform(0.26, 0.31), s.first if k % 2 else s.any_colour(),
@@ -272,15 +170,14 @@ def book_tower(s: Stage) -> None:
 def cow_tree(s: Stage) -> None:
     """A cow in the crown of a tree, watched by a bird."""
     s.stand("tree", 0, 0, 0.84, s.second)
-    s.put("cow", s.rng.uniform(-0.06, 0.04), -0.56, s.rng.uniform(0.5, 0.58), s.first, s.rng.choice(("shocked", "smug", "happy")),
-          angle=s.rng.uniform(-8, 8))
+    s.put("cow", s.rng.uniform(-0.06, 0.04), -0.56, s.rng.uniform(0.5, 0.58), s.first,
+          s.rng.choice(("shocked", "smug", "happy")), angle=s.rng.uniform(-8, 8))
     p = s.pose(0, -0.36, 0.84)
     for x, y in ((-0.22, 0.02), (0.0, 0.05), (0.2, 0.03)):  # leaves in front of the hooves
         p.ellipse(x, y, 0.13, 0.085, s.second)
         p.ellipse(x - 0.03, y - 0.03, 0.04, 0.02, shade(s.second, 0.28), 0)
     places.bird(s.pose(-0.4, -0.68, 0.11), s.any_colour())
-    for _ in range(5):
-        s.pose(s.rng.uniform(-0.42, 0.42), s.rng.uniform(-0.3, 0), 0.05, s.rng.uniform(0, 180)).ellipse(0, 0, 0.45, 0.22, s.second, 0.1)
+    s.leaves(s.second, 0.42)
 
 
 def cat_fish(s: Stage) -> None:
@@ -292,11 +189,12 @@ def cat_fish(s: Stage) -> None:
     s.pose(x, table + 0.015, 0.46).box(0, 0, 1, 0.1, 0.03, WOOD)
     p = s.pose(x, table - 0.2, 0.42)
     p.ellipse(0, 0.02, 0.48, 0.44, (226, 242, 250))
-    p.shape([(-0.46, -0.1), (-0.2, -0.07), (0.1, -0.12), (0.46, -0.09), (0.46, 0.12), (0.32, 0.36), (0, 0.45), (-0.32, 0.36),
-             (-0.46, 0.12)], (140, 206, 240), 0)
+    p.shape([(-0.46, -0.1), (-0.2, -0.07), (0.1, -0.12), (0.46, -0.09), (0.46, 0.12), (0.32, 0.36), (0, 0.45),
+             (-0.32, 0.36), (-0.46, 0.12)], (140, 206, 240), 0)
     p.stroke([(-0.3, 0.36), (-0.24, 0.2), (-0.3, 0.1)], (70, 160, 90), 0.05)
     p.ellipse(0.1, 0.37, 0.2, 0.05, (222, 190, 130), 0)
-    FIGURES["fish"](p.at(0.02, 0.13, 0.66, angle=s.rng.uniform(-10, 10), flip=True), s.second, s.rng.choice(("shocked", "smug", "calm")))
+    FIGURES["fish"](p.at(0.02, 0.13, 0.66, angle=s.rng.uniform(-10, 10), flip=True), s.second,
+                    s.rng.choice(("shocked", "smug", "calm")))
     for dx, dy, r in ((-0.32, 0.02, 0.03), (-0.28, -0.06, 0.02)):
         p.ellipse(dx, dy, r, r, WHITE, 0.012)
     p.ellipse(0, -0.4, 0.3, 0.06, (240, 250, 254), 0.03)
@@ -311,7 +209,8 @@ def dog_professor(s: Stage) -> None:
     p = s.pose(0, -0.42, 0.56)
     FIGURES["dog"](p, s.first, s.rng.choice(("smug", "calm")))
     for side in (-1, 1):
-        p.canvas.line(p.to_canvas([(side * 0.105 + 0.085 * math.cos(t / 3), -0.23 + 0.085 * math.sin(t / 3)) for t in range(20)]),
+        p.canvas.line(p.to_canvas([(side * 0.105 + 0.085 * math.cos(t / 3),
+                                    -0.23 + 0.085 * math.sin(t / 3)) for t in range(20)]),
                       (60, 50, 80), 0.022 * p.size)
     p.stroke([(-0.03, -0.24), (0.03, -0.24)], (60, 50, 80), 0.022)
     p.box(0, -0.4, 0.3, 0.1, 0.03, (52, 48, 66))
@@ -332,7 +231,8 @@ def dog_professor(s: Stage) -> None:
         colour = s.any_colour()
         pupil.ellipse(0, 0, 0.36, 0.36, colour)
         for side in (-1, 1):
-            pupil.shape([(side * 0.25, -0.3), (side * 0.48, -0.22), (side * 0.52, 0.16), (side * 0.36, 0.1)], dark(colour))
+            pupil.shape([(side * 0.25, -0.3), (side * 0.48, -0.22), (side * 0.52, 0.16), (side * 0.36, 0.1)],
+                        dark(colour))
 
 
 def car_tree(s: Stage) -> None:
@@ -346,8 +246,7 @@ def car_tree(s: Stage) -> None:
         p.ellipse(x - 0.03, y - 0.03, 0.045, 0.022, shade(s.second, 0.28), 0)
     places.bird(s.pose(0.4, -0.5, 0.12, flip=True), s.any_colour())
     places.bird(s.pose(-0.39, -0.38, 0.1), s.any_colour())
-    for _ in range(5):
-        s.pose(s.rng.uniform(-0.4, 0.4), s.rng.uniform(-0.26, 0), 0.05, s.rng.uniform(0, 180)).ellipse(0, 0, 0.45, 0.22, s.second, 0.1)
+    s.leaves(s.second, 0.4)
 
 
 def _in_bed(s: Stage, sleeper: Callable[[Pose], None]) -> Pose:
@@ -360,7 +259,9 @@ def _in_bed(s: Stage, sleeper: Callable[[Pose], None]) -> Pose:
 def fish_bed(s: Stage) -> None:
     """A fish flat out in bed."""
     mood = s.rng.choice(("sleepy", "sleepy", "calm"))
-    p = _in_bed(s, lambda p: FIGURES["fish"](p.at(-0.03, -0.12, 0.78, angle=s.rng.uniform(-6, 4), flip=True), s.first, mood))
+    p = _in_bed(s,
+                lambda p: FIGURES["fish"](p.at(-0.03, -0.12, 0.78, angle=s.rng.uniform(-6, 4), flip=True), s.first,
+                                          mood))
     if mood == "sleepy":
         s.bubble(-0.32, -0.52, s.rng.uniform(0.09, 0.14))
     if s.rng.random() < 0.6:  # a lemon and a shaker of salt by the bed
@@ -377,7 +278,7 @@ def dog_walks_person(s: Stage) -> None:
     mood = s.rng.choice(("happy", "dizzy", "shocked"))
     s.shadow(-gap, 0, 0.16)
     person(s.pose(-gap, -0.27, 0.56, angle=s.rng.uniform(-6, 10)), s.second, mood, s.rng.choice((RUNNING, CHEERING)),
-           s.rng.choice(((70, 46, 40), (40, 36, 44), (150, 96, 50))))
+           s.rng.choice(HAIR))
     s.pose(-gap, -0.265, 0.56).box(0, 0, 0.28, 0.06, 0.03, (226, 62, 66))
     s.line([(-gap + 0.06, -0.265), (-gap * 0.2, -0.13), (gap - 0.1, -0.17)], (226, 62, 66), 0.02)
     s.pose(gap - 0.1, -0.17, 0.48).ellipse(0, 0, 0.075, 0.065, s.first)
@@ -398,7 +299,8 @@ def penguin_balloons(s: Stage) -> None:
         p = s.pose(x, height + y, 0.34, angle=x * 60)
         colour = s.second if k % 2 == 0 else s.any_colour()
         FIGURES["balloon"](p, colour, "calm")
-    s.put("penguin", 0, height + 0.04, 0.42, s.first, s.rng.choice(("shocked", "happy", "smug")), angle=s.rng.uniform(-10, 10))
+    s.put("penguin", 0, height + 0.04, 0.42, s.first, s.rng.choice(("shocked", "happy", "smug")),
+          angle=s.rng.uniform(-10, 10))
     for x in (-0.36, 0.38):
         places.bird(s.pose(x, height + s.rng.uniform(-0.05, 0.15), 0.11, flip=x > 0), s.any_colour())
 
@@ -447,7 +349,8 @@ def fish_umbrella(s: Stage) -> None:
         s.burst(x, 0.03, 0.03, (220, 236, 250), 220, 320)
 
 
-ROOMS, OUTDOORS, WET = (places.room, places.night_room), (places.park, places.street), (places.wet_street, places.wet_park)
+ROOMS, OUTDOORS, WET = (places.room, places.night_room), (places.park, places.street), (places.wet_street,
+    places.wet_park)
 STAGINGS: dict[Callable[[Stage], None], tuple[places.Background, ...]] = {
     cat_keyboard: (places.office, *ROOMS),
     alarm_chase: (places.street, places.park, places.room),

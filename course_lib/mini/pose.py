@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from course_lib.mini.canvas import Canvas, Colour, Point, smooth
 
-INK: Colour = (44, 34, 48)
+INK: Colour = (44, 34, 48)  # outlines
+WHITE: Colour = (255, 253, 248)
 _CIRCLES = {
     corners: [(math.cos(2 * math.pi * k / corners), math.sin(2 * math.pi * k / corners)) for k in range(corners)]
     for corners in (12, 20, 48)

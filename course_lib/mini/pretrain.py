@@ -1,8 +1,9 @@
-"""Make `internvl-mini` from nothing: vocabulary, random weights, two stages of training, examination, card.
+"""Make `internvl-mini` from nothing: vocabulary, random weights, three stages of training, examination, card.
 
     python -m course_lib.mini.pretrain --out data/internvl-mini --work build/pretrain
 
-Stage 1 shows one tile a picture, stage 2 pictures of up to six tiles and a thumbnail. Every sample is drawn when it is
+First the vision tower alone learns to see; then the whole model learns to talk about pictures of one tile, and at last of
+up to six tiles and a thumbnail. Every sample is drawn when it is
 needed. The work folder holds checkpoints; the same command goes on where it was interrupted. A GPU is used if there is one.
 """
 
@@ -12,6 +13,7 @@ import platform
 import time
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +24,7 @@ from course_lib.checkpoint import load_checkpoint, save_checkpoint
 from course_lib.conversation import encode_example
 from course_lib.dataset import collate
 from course_lib.layout import native_config
-from course_lib.mini import exam, world
+from course_lib.mini import exam, sight, world
 from course_lib.mini.vocabulary import train_tokenizer
 from course_lib.random_checkpoint import write_random_checkpoint
 from course_lib.settings import ROOT
@@ -42,11 +44,13 @@ class Stage:
     turns: int
     learning_rate: float
     last_rate: float  # where the cosine ends, as a fraction of learning_rate
+    sight: bool = False  # only the vision tower learns, from what lies at each patch
 
 
 STAGES = (
-    Stage("single tiles", 96_000, 32, world.SINGLE_SIZES, 3, 1e-3, 0.1),
-    Stage("several tiles", 36_000, 16, world.TILED_SIZES + ((112, 112), (112, 112), (112, 112)), 3, 6e-4, 0.0),
+    Stage("seeing", 20_000, 16, world.SINGLE_SIZES + world.TILED_SIZES[:3], 1, 1e-3, 0.1, sight=True),
+    Stage("single tiles", 60_000, 16, world.SINGLE_SIZES, 3, 1e-3, 0.2),
+    Stage("several tiles", 30_000, 16, world.TILED_SIZES + ((112, 112), (112, 112), (112, 112)), 3, 6e-4, 0.0),
 )
 
 CARD = """# internvl-mini
@@ -166,23 +170,41 @@ class DrawnSamples(Dataset):
     def __len__(self) -> int:
         return self.stage.samples
 
-    def __getitem__(self, number: int) -> dict:
-        stage = self.stage
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        stage, spec = self.stage, self.spec
         size = stage.sizes[(number // stage.batch * 7) % len(stage.sizes)]
         drawn = world.sample(number, split=f"train/{stage.name}", size=size, turns=stage.turns)
-        max_tiles = 1 if max(size) < 200 else self.spec.max_tiles
-        pixel_values = to_pixel_values(tile_image(drawn.image, max_tiles=max_tiles, tile_size=self.spec.tile_size))
-        visual_tokens = (len(pixel_values) * self.spec.tokens_per_tile,)
+        max_tiles = 1 if max(size) < 200 else spec.max_tiles
+        pixel_values = to_pixel_values(tile_image(drawn.image, max_tiles=max_tiles, tile_size=spec.tile_size))
+        if stage.sight:
+            regions = sight.tile_regions(drawn.image, len(pixel_values), max_tiles=max_tiles, tile_size=spec.tile_size)
+            side = spec.tile_size // spec.patch_size
+            patches = torch.stack([sight.patch_labels(drawn.placed, region, side) for region in regions])
+            return {"pixel_values": pixel_values, "patches": patches}
+        visual_tokens = (len(pixel_values) * spec.tokens_per_tile,)
         example = encode_example(drawn.messages, self.tokenizer, visual_tokens)
         return {name: torch.tensor(ids) for name, ids in example.items()} | {"pixel_values": pixel_values}
 
 
-def train_stage(stage: Stage, start: Path, work: Path, *, workers: int, seed: int = 0) -> tuple[VLM, float]:
+def collate_patches(examples: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """All tiles of the examples in one row, with their patches' labels."""
+    return {name: torch.cat([example[name] for example in examples]) for name in ("pixel_values", "patches")}
+
+
+def train_stage(
+    stage: Stage, start: Path, work: Path, *, workers: int, seed: int = 0, save_steps: int = 250
+) -> tuple[VLM, float]:
     """Train the checkpoint in `start` for one stage; returns the model and the minutes taken by this call."""
     cuda = torch.cuda.is_available()
     vlm = load_checkpoint(start, dtype=torch.float32)
     vlm.model.set_attn_implementation("eager")  # 1.5 times as fast as fused attention here, on a processor
-    vlm.model.train()
+    torch.manual_seed(seed)
+    pad = vlm.tokenizer.pad_token_id
+    if stage.sight:
+        module = sight.Sight(vlm.model.model.vision_tower, vlm.model.config.vision_config.hidden_size)
+        collator = collate_patches
+    else:
+        module, collator = vlm.model, partial(collate, pad_token_id=pad)
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=stage.samples // stage.batch,
@@ -198,17 +220,15 @@ def train_stage(stage: Stage, start: Path, work: Path, *, workers: int, seed: in
         bf16=True,  # autocast: 1.8 times as fast on a processor with AVX512-BF16
         use_cpu=not cuda,
         logging_steps=25,
-        save_steps=250,
+        save_steps=save_steps,
         save_total_limit=2,
         dataloader_num_workers=workers,
         remove_unused_columns=False,
         report_to="none",
         seed=seed,
     )
-    pad = vlm.tokenizer.pad_token_id
-    trainer = Trainer(
-        vlm.model, arguments, train_dataset=DrawnSamples(stage, vlm.tokenizer, vlm.spec), data_collator=lambda examples: collate(examples, pad)
-    )
+    samples = DrawnSamples(stage, vlm.tokenizer, vlm.spec)
+    trainer = Trainer(module.train(), arguments, train_dataset=samples, data_collator=collator)
     begun = time.monotonic()
     trainer.train(resume_from_checkpoint=any(work.glob("checkpoint-*")))
     vlm.model.eval()

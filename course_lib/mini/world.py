@@ -112,26 +112,50 @@ def _cells(count: int, width: float, height: float, rng: Random) -> list[tuple[f
     return sorted(rng.sample(cells, count), key=lambda cell: (cell[1], cell[0]))
 
 
-def _paint_group(canvas: Canvas, group: Group, box: tuple[float, ...], largest: float, rng: Random) -> None:
+@dataclass(frozen=True)
+class Placed:
+    """Where one thing or container was painted: its middle and half its sides, as fractions of the picture."""
+
+    kind: str
+    colour: str
+    x: float
+    y: float
+    half_width: float
+    half_height: float
+
+
+def _paint_group(canvas: Canvas, group: Group, box: tuple[float, ...], largest: float, rng: Random) -> list[Placed]:
     left, top, right, bottom = (v * side for v, side in zip(box, (canvas.width, canvas.height) * 2, strict=True))
     cells = _cells(group.count, right - left, bottom - top, rng)
     size = min(min(cells[0][2:]), largest) * rng.uniform(0.72, 0.96)
     colour = tuple(min(255, max(0, v + rng.randint(-10, 10))) for v in COLOURS[group.colour].rgb)
+    placed = []
     for x, y, cell_width, cell_height in cells:
         dx, dy = (max(0.0, side - size) / 2 * rng.uniform(-0.8, 0.8) for side in (cell_width, cell_height))
         each = size * rng.uniform(0.92, 1.0)
-        THINGS[group.thing].draw(canvas, left + x + dx, top + y + dy, each, colour, rng)
+        x, y = left + x + dx, top + y + dy
+        THINGS[group.thing].draw(canvas, x, y, each, colour, rng)
+        placed.append(_placed(canvas, group.thing, group.colour, x, y, each))
+    return placed
+
+
+def _placed(canvas: Canvas, kind: str, colour: str, x: float, y: float, side: float) -> Placed:
+    width, height = canvas.width, canvas.height
+    return Placed(kind, colour, x / width, y / height, side / 2 / width, side / 2 / height)
 
 
 def _distance(a: tuple[int, ...], b: tuple[int, ...]) -> int:
     return sum(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
-def paint(scene: Scene, width: int, height: int, rng: Random, *, largest: float = 0.6, supersample: int = 2) -> Image.Image:
-    """Paint `scene` on `width` x `height` pixels; a thing is at most `largest` times the shorter side."""
+def paint(scene: Scene, width: int, height: int, rng: Random, *, largest: float = 0.6) -> tuple[Image.Image, list[Placed]]:
+    """Paint `scene` on `width` x `height` pixels; a thing is at most `largest` times the shorter side.
+
+    Returns the picture and where everything is, in the order of painting: later things lie over earlier ones.
+    """
     used = [COLOURS[c].rgb for c in (scene.container_colour, *(g.colour for g in scene.groups)) if c]
     ground = rng.choice([b for b in BACKGROUNDS if all(_distance(b, c) > 90 for c in used)] or BACKGROUNDS)
-    canvas = Canvas(width, height, ground, supersample)
+    canvas = Canvas(width, height, ground)
     if rng.random() < 0.6:
         canvas.gradient(shade(ground, rng.uniform(0, 0.25)), shade(ground, -rng.uniform(0, 0.15)))
     if rng.random() < 0.25:  # a horizon or the edge of a table
@@ -143,15 +167,16 @@ def paint(scene: Scene, width: int, height: int, rng: Random, *, largest: float 
         side = short * rng.uniform(0.86, 0.98)
         x, y = width / 2 + (width - side) / 2 * rng.uniform(-0.6, 0.6), height / 2
         CONTAINERS[scene.container].draw(canvas, x, y, side, colour, rng)
+        placed = [_placed(canvas, scene.container, scene.container_colour, x, y, side)]
         x0, y0 = x - side / 2, y - side / 2
         for group, (a, b, c, d) in zip(scene.groups, IN_CONTAINER[len(scene.groups)], strict=True):
             box = ((x0 + a * side) / width, (y0 + b * side) / height, (x0 + c * side) / width, (y0 + d * side) / height)
-            _paint_group(canvas, group, box, short * 0.5, rng)
-        return canvas.finish()
-    boxes = THIRDS if len(scene.groups) == 3 else BOXES
+            placed += _paint_group(canvas, group, box, short * 0.5, rng)
+        return canvas.finish(), placed
+    boxes, placed = THIRDS if len(scene.groups) == 3 else BOXES, []
     for group in scene.groups:
-        _paint_group(canvas, group, boxes[group.place], short * largest, rng)
-    return canvas.finish()
+        placed += _paint_group(canvas, group, boxes[group.place], short * largest, rng)
+    return canvas.finish(), placed
 
 
 # --- plain talk ------------------------------------------------------------------------------------------------------
@@ -264,25 +289,26 @@ TILED_SIZES = ((224, 112), (112, 224), (336, 112), (224, 224), (224, 224), (336,
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture, what it shows, and a conversation about it (`messages` as in `course_lib.conversation`)."""
+    """A picture, what it shows and where, and a conversation about it (`messages` as in `course_lib.conversation`)."""
 
     image: Image.Image
     scene: Scene
+    placed: tuple[Placed, ...]
     messages: tuple[dict, ...]
 
 
-def scene_and_picture(rng: Random, size: tuple[int, int]) -> tuple[Scene, Image.Image]:
-    """A scene by chance and its picture; the larger the picture, the smaller its things may be."""
+def scene_and_picture(rng: Random, size: tuple[int, int]) -> tuple[Scene, Image.Image, list[Placed]]:
+    """A scene by chance, its picture, and where things are; the larger the picture, the smaller they may be."""
     width, height = size
     scene = draw_scene_by_chance(rng, wide=width >= 2 * height)
     smallest = 0.6 if max(size) < 200 else rng.choice((0.22, 0.3, 0.45, 0.6))
-    return scene, paint(scene, width, height, rng, largest=smallest)
+    return scene, *paint(scene, width, height, rng, largest=smallest)
 
 
 def sample(number: int, *, split: str = "train", size: tuple[int, int] = (112, 112), turns: int = 3) -> Sample:
     """Sample `number` of a split, always the same: a painted scene with `turns` questions and answers."""
     rng = Random(f"{split}/{number}")
-    scene, image = scene_and_picture(rng, size)
+    scene, image, placed = scene_and_picture(rng, size)
     messages = []
     for turn in range(turns):
         roll = rng.random()
@@ -296,4 +322,4 @@ def sample(number: int, *, split: str = "train", size: tuple[int, int] = (112, 1
         if turn == 0:
             ask = f"<image>\n{ask}" if rng.random() < 0.7 else f"{ask}\n<image>"
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}]
-    return Sample(image, scene, tuple(messages))
+    return Sample(image, scene, tuple(placed), tuple(messages))
