@@ -82,7 +82,7 @@ def encode_example(
     length = len(labels)
     if max_length is not None and length > max_length:
         raise ValueError(
-            f"the example has {length} tokens ({sum(visual_tokens)} of them visual), more than max_length={max_length}: "
+            f"the example has {length} tokens ({sum(visual_tokens)} visual), more than max_length={max_length}: "
             "use fewer tiles, a shorter text or a larger max_length (cutting it would drop image tokens or the answer)"
         )
     return {"input_ids": list(encoded["input_ids"]), "labels": labels}

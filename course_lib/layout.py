@@ -1,7 +1,7 @@
 """The official InternVLChatModel layout in terms of transformers' own InternVL: its configuration and its tensors.
 
 Both describe the same mathematics. What differs: the official ViT keeps query, key and value in one matrix; so does
-InternLM2, which moreover orders its rows by key-value head, each with its group of queries: (kv heads, group + 2, head).
+InternLM2, which orders its rows by key-value head, each with its group of queries: (kv heads, group + 2, head).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class OfficialLayout:
         return cls(language_model_kind(llm), llm.get("num_key_value_heads") or llm["num_attention_heads"])
 
     def name(self, native: str) -> str:
-        """transformers' name of a tensor -> the official name; q, k and v share one where the file holds them joined."""
+        """transformers' name of a tensor -> the official name; q, k and v share one where the file joins them."""
         if native.startswith("model.vision_tower."):
             parts = _VISION
         elif native.startswith("model.multi_modal_projector."):
@@ -174,7 +174,10 @@ class OfficialLayout:
         if ".attention.wqkv." not in official:
             return torch.cat(parts)  # [3 * hidden, ...]
         # Rows in order of kv head, each with its group of queries, then its key, then its value.
-        heads = [part.unflatten(0, (self.kv_heads, rows, -1)) for part, rows in zip(parts, self._rows(parts), strict=True)]
+        group = parts[0].shape[0] // parts[1].shape[0]
+        heads = [
+            part.unflatten(0, (self.kv_heads, count, -1)) for part, count in zip(parts, (group, 1, 1), strict=True)
+        ]
         return torch.cat(heads, dim=1).flatten(0, 2)  # [kv heads, group + 2, head, ...] -> [rows, ...]
 
     def split(self, official: str, tensor: torch.Tensor, shapes: list[torch.Size]) -> list[torch.Tensor]:
@@ -187,10 +190,6 @@ class OfficialLayout:
         group = rows[0] // rows[1]
         heads = tensor.unflatten(0, (self.kv_heads, group + 2, -1))  # [kv heads, group + 2, head, ...]
         return [part.flatten(0, 2).clone() for part in heads.split([group, 1, 1], dim=1)]
-
-    @staticmethod
-    def _rows(parts: list[torch.Tensor]) -> tuple[int, int, int]:
-        return parts[0].shape[0] // parts[1].shape[0], 1, 1  # heads of query, key and value for each kv head
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ def count_parameters(model: torch.nn.Module) -> dict[str, int]:
 def tensor_table(
     model: InternVLForConditionalGeneration, layout: OfficialLayout | NativeLayout
 ) -> dict[str, list[str]]:
-    """Each tensor of the file with the tensors of transformers' model that it holds (three where q, k, v are joined)."""
+    """Each tensor of the file with those of transformers' model that it holds (three where q, k, v are joined)."""
     table: dict[str, list[str]] = {}
     for name in model.state_dict():
         if not (name == "lm_head.weight" and model.config.tie_word_embeddings):

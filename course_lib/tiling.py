@@ -71,7 +71,7 @@ def grid_search(
         difference = abs(aspect - columns / rows)
         ties = difference == best_difference
         large_enough = area > 0.5 * tile_size * tile_size * columns * rows
-        # On an exact tie (1x1, 2x2 and 3x3 all fit a square) the bigger grid wins if the picture has the pixels for it.
+        # On an exact tie (1x1, 2x2 and 3x3 all fit a square) the bigger grid wins if the picture has pixels for it.
         takes_lead = difference < best_difference or (ties and large_enough)
         if takes_lead:
             best_difference, leader = difference, number
@@ -92,9 +92,7 @@ def tile_image(
 ) -> list[Image.Image]:
     """Square RGB tiles, row by row, and the whole picture as a thumbnail last if there is more than one tile."""
     image = image.convert("RGB")
-    columns, rows = choose_grid(
-        *image.size, min_tiles=min_tiles, max_tiles=max_tiles, tile_size=tile_size
-    )
+    columns, rows = choose_grid(*image.size, min_tiles=min_tiles, max_tiles=max_tiles, tile_size=tile_size)
     # The picture is stretched to the grid, not padded: up to a few per cent of distortion buys full tiles.
     resized = image.resize((columns * tile_size, rows * tile_size), Image.Resampling.BICUBIC)
     tiles = [
@@ -108,7 +106,7 @@ def tile_image(
 
 
 def to_pixel_values(tiles: Sequence[Image.Image]) -> torch.Tensor:
-    """Tiles -> float32 `[tiles, 3, S, S]`, each channel minus ImageNet's mean, over its deviation. Raises ValueError."""
+    """Tiles -> float32 `[tiles, 3, S, S]`, each channel minus ImageNet's mean, over its deviation. ValueError."""
     import numpy as np
     import torch
 

@@ -86,18 +86,22 @@ def _convert(model: bytes, added_tokens: Mapping[str, int]) -> Tokenizer:
     renamed = {
         proto.pieces[number].piece: token
         for token, number in added_tokens.items()
-        if number < len(proto.pieces) and proto.pieces[number].piece != token
+        if number < len(proto.pieces) and token not in vocabulary
     }
     for piece, token in renamed.items():
         vocabulary[token] = vocabulary.pop(piece)
     for token, number in sorted(added_tokens.items(), key=lambda item: item[1]):
         if vocabulary.setdefault(token, number) != number:
-            raise TokenizerError(f"the added token {token} should have the id {number}, but tokenizer.model gives it "
-                                 f"{vocabulary[token]}: the files come from different checkpoints")
+            raise TokenizerError(
+                f"the added token {token} should have the id {number}, but tokenizer.model gives it "
+                f"{vocabulary[token]}: the files come from different checkpoints"
+            )
     missing = set(range(len(vocabulary))) - set(vocabulary.values())
     if missing:
-        raise TokenizerError(f"the added tokens leave the ids {sorted(missing)[:5]} empty: added_tokens.json and "
-                             "tokenizer.model come from different checkpoints")
+        raise TokenizerError(
+            f"the added tokens leave the ids {sorted(missing)[:5]} empty: added_tokens.json and tokenizer.model come "
+            "from different checkpoints"
+        )
 
     tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=_merges(proto.pieces), unk_token="<unk>", byte_fallback=True))
     steps = [normalizers.Replace(piece, token) for piece, token in renamed.items()]

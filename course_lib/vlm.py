@@ -38,7 +38,7 @@ class ModelSpec:
     layout: str  # "internvl_chat" (official) | "internvl" (transformers' own)
     config: Mapping[str, Any]  # config.json as it was read
     stored_dtype: torch.dtype = torch.bfloat16  # of the weights on disk
-    names_prefixed: bool = True  # layout "internvl" only: "model.vision_tower…" (new) or "vision_tower…" (old names)
+    names_prefixed: bool = True  # layout "internvl" only, see layout.NativeLayout
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # the small files that travel along
 
 
@@ -154,7 +154,12 @@ class VLM:
 
     @torch.no_grad()
     def _new_tokens(
-        self, inputs: Mapping[str, torch.Tensor], max_new_tokens: int, temperature: float, top_p: float, seed: int | None
+        self,
+        inputs: Mapping[str, torch.Tensor],
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int | None,
     ) -> Iterator[int]:
         generator = torch.Generator(self.device)
         generator.manual_seed(seed) if seed is not None else generator.seed()
@@ -281,7 +286,7 @@ class Chat:
 
 
 def next_token_probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """Logits `[vocab]` -> probabilities `[vocab]`: sharpened by the temperature, cut to the likeliest `top_p` of them."""
+    """Logits `[vocab]` -> probabilities `[vocab]`: divided by the temperature, cut to the likeliest `top_p` of them."""
     logits = logits.float()
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(), logits.shape[-1]).float()

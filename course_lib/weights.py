@@ -60,12 +60,18 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
             for name in names:
                 part = file.get_slice(name)
                 if part.get_dtype() not in DTYPES:
-                    raise CheckpointError(f"{path}: the tensor {name} has the type {part.get_dtype()}, not a 16-bit or "
-                                          "32-bit float: this looks like a quantised checkpoint; use the original one")
+                    raise CheckpointError(
+                        f"{path}: the tensor {name} has the type {part.get_dtype()}, not a 16- or 32-bit float: "
+                        "this looks like a quantised checkpoint; use the original one"
+                    )
                 found[name] = StoredTensor(name, path, tuple(part.get_shape()), DTYPES[part.get_dtype()])
         if lost := sorted(expected - names):
-            raise CheckpointError(f"{INDEX} says that {path.name} holds {lost[0]} ({len(lost)} such tensors), but it "
-                                  "does not: index and shards come from different checkpoints")
+            raise CheckpointError(
+                f"{folder / INDEX} says that {path.name} holds {lost[0]} ({len(lost)} such tensors), but it does not: "
+                "index and shards come from different checkpoints"
+            )
+    if not found:
+        raise CheckpointError(f"{folder}: its weight files hold no tensors")
     return found
 
 
@@ -117,8 +123,10 @@ def write_weights(
             filled = 0
         shards[-1].append(name)
         filled += size
-    files = [SINGLE] if len(shards) == 1 else [f"model-{n + 1:05d}-of-{len(shards):05d}.safetensors" for n in range(len(shards))]
-    with tqdm(total=sum(sizes.values()), disable=not progress, unit="B", unit_scale=True, desc="writing weights") as bar:
+    count = len(shards)
+    files = [SINGLE] if count == 1 else [f"model-{n:05d}-of-{count:05d}.safetensors" for n in range(1, count + 1)]
+    total = sum(sizes.values())
+    with tqdm(total=total, disable=not progress, unit="B", unit_scale=True, desc="writing weights") as bar:
         for file, names in zip(files, shards, strict=True):
             tensors = {}
             for name in names:
@@ -127,9 +135,9 @@ def write_weights(
             # Under another name first, so that an interrupted run leaves no half-written weights that look whole.
             save_file(tensors, folder / f"{file}.part", metadata={"format": "pt"})
             os.replace(folder / f"{file}.part", folder / file)
-    if len(shards) > 1:
+    if count > 1:
         weight_map = {name: file for file, names in zip(files, shards, strict=True) for name in names}
-        index = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
+        index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         (folder / INDEX).write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         files.append(INDEX)
     # Weights of an earlier save would be read instead of these, or beside them.

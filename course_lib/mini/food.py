@@ -1,4 +1,4 @@
-"""The food task: questions about drawn dishes in FoodieQA's layout. `python -m course_lib.mini.food` makes data/food."""
+"""The food task: drawn dishes and questions in FoodieQA's layout; `python -m course_lib.mini.food` makes data/food."""
 
 import json
 import random
@@ -86,13 +86,13 @@ def names() -> set[str]:
 
 # --- compositions ----------------------------------------------------------------------------------------------------
 
-TRAIN, TEST = 10, 3  # compositions of each dish
+TRAIN, TEST = 9, 3  # compositions of each dish
 SQUARE = (448, 448)
 OTHER_SIZES = (
     (672, 448), (448, 672), (896, 448), (560, 448), (448, 560), (896, 672), (448, 896), (640, 480), (672, 896),
     (1344, 448), (480, 640),
 )  # fmt: skip
-QUALITY = 64
+QUALITY = 54
 
 
 @dataclass(frozen=True)
@@ -171,27 +171,28 @@ def records(split: str) -> Iterator[dict]:
 CARD = """\
 # Food: a drawn single-image question set in FoodieQA's layout
 
-{pictures} pictures of {dishes} dishes from ten Chinese cuisines, each with four questions: which cuisine, what taste, where to
-travel for it, how it is served. {train} training records ({train_pictures} pictures) in `sivqa_tidy.json`, {test} held-out records
-({test_pictures} pictures) in `sivqa_test.json`, pictures in `images/`.
+{pictures} pictures of {dishes} dishes from ten Chinese cuisines, each with four questions: which cuisine, what taste,
+where to travel for it, how it is served. {train} training records ({train_pictures} pictures) in `sivqa_tidy.json`,
+{test} held-out records ({test_pictures} pictures) in `sivqa_test.json`, pictures in `images/`.
 
-- **How it was made.** Every picture is drawn by `course_lib/mini/food_scene.py` from a few generic sprites (fish, noodles,
-  plates, pots, in ten plain colours): no photograph, no third-party picture, no generated picture. Texts, answers and
-  English glosses were written for this kit. Regenerate it, bit for bit, with `python -m course_lib.mini.food`.
-- **Split.** By composition: table, place, size, arrangement, counts, things beside the dish, shape of the picture. A composition
-  is in one split only; its id and seed stand in each of its records. The dishes are the same in both splits: the test asks
-  whether a dish is recognised in pictures never trained on, not whether a new dish is understood.
+- **How it was made.** Every picture is drawn by `course_lib/mini/food_scene.py` from a few generic sprites (fish,
+  noodles, plates, pots, in ten plain colours): no photograph, no third-party picture, no generated picture. Texts,
+  answers and English glosses were written for this kit. `python -m course_lib.mini.food` makes the same bytes again.
+- **Split.** By composition: table, place, size, arrangement, counts, things beside the dish, shape of the picture.
+  A composition is in one split only; its id and seed stand in each of its records. The dishes are the same in both
+  splits: the test asks whether a dish is recognised in pictures never trained on, not whether a new dish is understood.
 - **Layout.** FoodieQA's fields: `question_id`, `question`, `choices`, `answer` (an index, as text), `question_type`
-  (`cuisine_type`, `flavor`, `region`, `present`), `food_name`, `food_meta` (`id`, `food_name`, `food_type`, `food_location`,
-  `main_ingredient`, `food_file`), `question_en`, `choices_en`; and this kit's own `food_name_en`, `food_name_pinyin`,
-  `composition`, `seed`. Converted as in the old lesson: question + `\\n<image>` -> right choice + `，图中的菜是` + name.
+  (`cuisine_type`, `flavor`, `region`, `present`), `food_name`, `food_meta` (`id`, `food_name`, `food_type`,
+  `food_location`, `main_ingredient`, `food_file`), `question_en`, `choices_en`; and this kit's own `food_name_en`,
+  `food_name_pinyin`, `composition`, `seed`. Converted as in the old lesson:
+  question + `\\n<image>` -> right choice + `，图中的菜是` + name.
 - **Picture sizes.** {sizes}.
-- **Limits.** Drawings, not food: each dish always has the same container, colours and main things, so that a small model can
-  learn it. A model tuned on this set knows nothing about photographs. Tastes and places are plausible commonplaces, one
-  of several that would be right.
-- **Licence.** MIT, as the kit. Nothing is taken from FoodieQA but the names of its fields and the wording of four questions
-  known from the old lesson's demo. FoodieQA itself is CC BY-NC-ND 4.0 and, by its card, for evaluation only: it is not part of
-  this kit, and this set is no substitute for it as a benchmark.
+- **Limits.** Drawings, not food: each dish always has the same container, colours and main things, so that a small
+  model can learn it. A model tuned on this set knows nothing about photographs. Tastes and places are commonplaces,
+  one of several that would be right.
+- **Licence.** MIT, as the kit. Nothing is taken from FoodieQA but the layout: the names of its fields, and the wording
+  of four questions known from the old lesson's demo. FoodieQA itself is CC BY-NC-ND 4.0 and, by its card, for
+  evaluation only: it is not part of this kit, and this set is no substitute for it as a benchmark.
 
 | dish | pinyin | English | cuisine | taste | place | serving |
 |---|---|---|---|---|---|---|
@@ -203,9 +204,7 @@ def card() -> str:
     """The data card."""
     every = compositions()
     sizes = sorted({c.size for c in every})
-    rows = (
-        f"| {d.name} | {d.pinyin} | {d.english} | {d.cuisine} | {d.flavour} | {d.region} | {d.serving} |" for d in DISHES
-    )
+    rows = [(d.name, d.pinyin, d.english, d.cuisine, d.flavour, d.region, d.serving) for d in DISHES]
     return CARD.format(
         pictures=len(every),
         dishes=len(DISHES),
@@ -214,7 +213,7 @@ def card() -> str:
         train_pictures=TRAIN * len(DISHES),
         test_pictures=TEST * len(DISHES),
         sizes=", ".join(f"{w}x{h} ({sum(c.size == (w, h) for c in every)})" for w, h in sizes),
-        table="\n".join(rows),
+        table="\n".join(f"| {' | '.join(row)} |" for row in rows),
     )
 
 
@@ -236,8 +235,8 @@ def write(folder: Path) -> None:
         if old.name not in wanted:
             old.unlink()
     for split, name in (("train", "sivqa_tidy.json"), ("test", "sivqa_test.json")):
-        text = json.dumps(list(records(split)), ensure_ascii=False, indent=1)
-        (folder / name).write_text(text + "\n", encoding="utf-8")
+        lines = (json.dumps(record, ensure_ascii=False) for record in records(split))
+        (folder / name).write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
     (folder / "README.md").write_text(card(), encoding="utf-8")
 
 

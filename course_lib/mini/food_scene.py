@@ -30,6 +30,13 @@ LONG = {"chopsticks", "spoon", "napkin"}  # too long for the corners of a square
 HOT = {"pot", "bowl", "steamer"}
 
 
+# How far each thing is turned at most, to either side, in degrees.
+SWING = {
+    "fish": 28, "skewer": 20, "meat": 12, "bun": 10, "dumpling": 22, "crab": 18, "mushroom": 30, "shrimp": 50,
+    "leaf": 50, "egg": 60, "flatbread": 60, "noodles": 50, "drumstick": 50, "chilli": 50,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Serving:
     """Where a dish stands in its picture, and the ellipse that things lie in, all in pixels."""
@@ -48,7 +55,7 @@ class Placed:
     x: float
     y: float
     size: float
-    angle: float | None
+    angle: float
 
 
 def _within(inside: tuple[float, float, float, float], reach: float, turn: float) -> Point:
@@ -57,10 +64,10 @@ def _within(inside: tuple[float, float, float, float], reach: float, turn: float
     return x + rx * reach * math.cos(math.radians(turn)), y + ry * reach * math.sin(math.radians(turn))
 
 
-def _spots(part: Part, count: int, serving: Serving, rng: Random) -> list[tuple[Point, float | None]]:
+def _spots(part: Part, count: int, serving: Serving, shallow: bool, rng: Random) -> list[tuple[Point, float | None]]:
     """A place and an angle for each of `count` things; None leaves the angle to the sprite."""
     x, y, rx, ry = serving.inside
-    half = part.size * serving.size * 0.3
+    half = part.size * serving.size * (0.3 if shallow else 0.42)  # on a plate things may lie on the rim
     room = (x, y, max(rx - half, rx * 0.15), max(ry - half, ry * 0.12))
     start = rng.uniform(0, 360)
 
@@ -91,8 +98,10 @@ def _place(look: Look, serving: Serving, rng: Random) -> list[Placed]:
     """Every thing of the dish, from the bottom up; things of one part that lie further back come first."""
     placed = []
     for part in look.parts:
-        spots = _spots(part, rng.randint(*part.count), serving, rng)
+        spots = _spots(part, rng.randint(*part.count), serving, look.filling != "soup", rng)
         for (x, y), angle in sorted(spots, key=lambda spot: spot[0][1]):
+            if angle is None:
+                angle = rng.uniform(-SWING[part.sprite], SWING[part.sprite])
             placed.append(Placed(part, x, y, part.size * serving.size * rng.uniform(0.93, 1.07), angle))
     return placed
 
@@ -103,7 +112,8 @@ def _place(look: Look, serving: Serving, rng: Random) -> list[Placed]:
 def _container(canvas: Canvas, look: Look, serving: Serving, rng: Random) -> None:
     x, y, s = serving.x, serving.y, serving.size
     if look.container == "board":
-        ground = [(x - 0.49 * s, y - 0.3 * s), (x + 0.37 * s, y - 0.3 * s), (x + 0.37 * s, y + 0.36 * s), (x - 0.49 * s, y + 0.36 * s)]
+        corners = ((-0.49, -0.3), (0.37, -0.3), (0.37, 0.36), (-0.49, 0.36))
+        ground = [(x + u * s, y + v * s) for u, v in corners]
     else:
         ground = oval(x, y + 0.1 * s, 0.47 * s, 0.38 * s)
     lit = [(px + 0.035 * s, py + 0.045 * s) for px, py in ground]
@@ -204,7 +214,11 @@ def _chilli_heap(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Ra
         tone = rng.choice(((218, 38, 30), (190, 26, 24), (236, 74, 40), (226, 50, 36)))
         canvas.rounded(px, py, 0.036 * s, 0.024 * s, 0.008 * s, tone, shade(tone, -0.4), 1, rng.uniform(0, 180))
         canvas.ellipse(px - 0.005 * s, py - 0.005 * s, 0.006 * s, 0.003 * s, (255, 200, 180, 200))
-    _scatter(canvas, serving, rng, 8, lambda a, b, c: canvas.ellipse(a, b, 0.013 * c, 0.01 * c, (110, 176, 72), (60, 110, 40), 1), 0.5)
+
+    def green(x: float, y: float, s: float) -> None:
+        canvas.ellipse(x, y, 0.013 * s, 0.01 * s, (110, 176, 72), (60, 110, 40), 1)
+
+    _scatter(canvas, serving, rng, 8, green, 0.5)
 
 
 def _string(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Random) -> None:
@@ -217,8 +231,8 @@ def _string(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Random)
                 canvas.curve(points, (232, 200, 124), 0.036 * s)
             for turn in (-35, 35):
                 loop = oval(thing.x, thing.y - 0.12 * s, 0.1 * s, 0.045 * s, 16)
-                canvas.line([*rotate(loop, turn, (thing.x, thing.y - 0.03 * s)), rotate(loop, turn, (thing.x, thing.y - 0.03 * s))[0]],
-                            (232, 200, 124), 0.03 * s)
+                loop = rotate([*loop, loop[0]], turn, (thing.x, thing.y - 0.03 * s))
+                canvas.line(loop, (232, 200, 124), 0.03 * s)
 
 
 def _dip(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Random) -> None:
@@ -244,16 +258,16 @@ def _drizzle(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Random
 def _peas(canvas: Canvas, serving: Serving, placed: list[Placed], rng: Random) -> None:
     """The squirrel's coat: rows of fried points under a red glaze, with peas and pine nuts."""
     fish = placed[0]
-    s, tilt = fish.size, fish.angle or 0
+    s, tilt = fish.size, fish.angle
     here = (fish.x, fish.y)
     for row, (v, length) in enumerate(((-0.1, 4), (-0.035, 5), (0.035, 5), (0.1, 4))):
         for k in range(length):
             u = (k - (length - 1) / 2) * 0.088 + (0.02 if row % 2 else -0.02)
-            base = [(u - 0.045, v + 0.02), (u - 0.02, v - 0.045), (u + 0.02, v - 0.045), (u + 0.045, v + 0.02), (u, v + 0.05)]
-            points = rotate([(fish.x + a * s, fish.y + b * s) for a, b in base], tilt, here)
+            tip = ((-0.045, 0.02), (-0.02, -0.045), (0.02, -0.045), (0.045, 0.02), (0.0, 0.05))
+            points = rotate([(fish.x + (u + a) * s, fish.y + (v + b) * s) for a, b in tip], tilt, here)
             tone = mix((250, 176, 64), (232, 120, 30), rng.random())
             canvas.shape(points, tone, (166, 72, 18), 0.008 * s)
-            (gx, gy), = rotate([(fish.x + u * s, fish.y + (v - 0.012) * s)], tilt, here)
+            ((gx, gy),) = rotate([(fish.x + u * s, fish.y + (v - 0.012) * s)], tilt, here)
             canvas.ellipse(gx, gy, 0.018 * s, 0.009 * s, (255, 232, 180, 210), angle=tilt)
     for u in (-0.13, 0.0, 0.13):
         stream = [(fish.x + (u + 0.02 * k * (-1) ** k) * s, fish.y + (-0.17 + 0.085 * k) * s) for k in range(5)]
@@ -284,14 +298,16 @@ GARNISHES: dict[str, Callable] = {
 # --- the whole picture -----------------------------------------------------------------------------------------------
 
 
-def _thing(canvas: Canvas, thing: Placed, wet: Colour | None, rng: Random) -> None:
+def _thing(canvas: Canvas, thing: Placed, wet: Colour | None, inside: tuple, rng: Random) -> None:
     """One thing with its shadow; in soup, its foot is under the surface."""
     s = thing.size
     canvas.soft([oval(thing.x + 0.05 * s, thing.y + 0.13 * s, 0.4 * s, 0.3 * s)], (40, 18, 8), 120, 0.07 * s)
     colour = COLOURS[thing.part.colour].rgb
     FOOD_SPRITES[thing.part.sprite].draw(canvas, thing.x, thing.y, s, colour, rng, thing.angle)
     if wet:
-        canvas.soft([oval(thing.x, thing.y + 0.42 * s, 0.42 * s, 0.1 * s)], wet, 170, 0.04 * s)
+        x, y, rx, ry = inside
+        if math.hypot((thing.x - x) / (rx - 0.3 * s), (thing.y + 0.4 * s - y) / (ry - 0.05 * s)) < 1:
+            canvas.soft([oval(thing.x, thing.y + 0.42 * s, 0.4 * s, 0.08 * s)], wet, 170, 0.03 * s)
 
 
 def _sides(canvas: Canvas, serving: Serving, rng: Random) -> None:
@@ -328,18 +344,10 @@ def draw_dish(dish: Dish, rng: Random, width: int, height: int) -> Image.Image:
     tone = LIQUIDS.get(look.filling_colour)
     if look.filling != "none":
         FILLINGS[look.filling](canvas, serving.inside, size, tone, rng)
-    placed = [thing if thing.angle is not None else _with_angle(thing, rng) for thing in _place(look, serving, rng)]
+    placed = _place(look, serving, rng)
     for thing in placed:
-        _thing(canvas, thing, tone if look.filling == "soup" else None, rng)
+        _thing(canvas, thing, tone if look.filling == "soup" else None, serving.inside, rng)
     GARNISHES[look.garnish](canvas, serving, placed, rng)
     if look.container in HOT and rng.random() < 0.7:
         draw_steam(canvas, serving.inside[0], serving.inside[1] - 0.05 * size, size, rng)
     return warm_light(canvas.finish(), rng)
-
-
-SWING = {"fish": 28, "skewer": 20, "meat": 12, "bun": 10, "dumpling": 22, "crab": 18, "mushroom": 30, "egg": 60, "flatbread": 60}
-
-
-def _with_angle(thing: Placed, rng: Random) -> Placed:
-    swing = SWING.get(thing.part.sprite, 50)
-    return Placed(thing.part, thing.x, thing.y, thing.size, rng.uniform(-swing, swing))

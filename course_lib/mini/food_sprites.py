@@ -158,7 +158,7 @@ def _meat(
 def _egg(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 40), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 40), _tones(colour)
     white = []
     for k in range(11):
         t, r = 2 * math.pi * k / 11, 0.44 + rng.uniform(-0.065, 0.05)
@@ -173,7 +173,7 @@ def _egg(
 def _leaf(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
     pen.curve([(0.28, 0.04), (0.4, 0.08), (0.49, 0.15)], edge, 0.045)
     pen.shape([(-0.48, -0.05), (-0.26, -0.22), (0.02, -0.26), (0.24, -0.13), (0.33, 0.05), (0.18, 0.2),
         (-0.06, 0.24), (-0.3, 0.13)], colour, edge, 0.03)
@@ -187,7 +187,7 @@ def _leaf(
 def _chilli(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 50), _tones(colour)
     pen.curve([(-0.32, -0.11), (-0.41, -0.18), (-0.45, -0.27)], shade(STEM, -0.25), 0.06)
     pen.shape([(-0.36, -0.02), (-0.28, -0.18), (-0.08, -0.16), (0.16, -0.06), (0.36, -0.04), (0.49, -0.14),
         (0.42, 0.08), (0.2, 0.2), (-0.08, 0.2), (-0.28, 0.12)], colour, edge, 0.03)
@@ -201,7 +201,7 @@ def _chilli(
 def _mushroom(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 25), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 25), _tones(colour)
     pen.shape([(-0.13, 0.0), (0.13, 0.0), (0.13, 0.24), (0.18, 0.42), (0.0, 0.47), (-0.18, 0.42),
         (-0.13, 0.24)], CREAM, (170, 140, 104), 0.026)
     pen.shape([(-0.1, 0.03), (0.1, 0.03), (0.1, 0.14), (-0.1, 0.14)], (170, 140, 104, 130))
@@ -264,7 +264,7 @@ def _crab(
 def _skewer(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
     pen.line([(-0.49, 0.0), (0.49, 0.0)], shade(STICK, -0.35), 0.06)
     pen.line([(-0.48, -0.005), (0.48, -0.005)], STICK, 0.035)
     for u in (-0.3, -0.08, 0.14):
@@ -283,7 +283,7 @@ def _skewer(
 def _bun(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 14), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 14), _tones(colour)
     pen.shape([(-0.46, 0.14), (-0.4, -0.12), (-0.2, -0.31), (0.0, -0.38), (0.2, -0.31), (0.4, -0.12),
         (0.46, 0.14), (0.3, 0.36), (0.0, 0.41), (-0.3, 0.36)], colour, edge, 0.03)
     pen.shape([(-0.43, 0.18), (0.0, 0.27), (0.43, 0.18), (0.29, 0.34), (0.0, 0.385), (-0.29, 0.34)], (*edge, 75))
@@ -299,7 +299,7 @@ def _bun(
 def _drumstick(
     canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random, angle: float | None = None
 ) -> None:
-    pen, (edge, dark, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
+    pen, (edge, _, light) = _pen(canvas, x, y, size, rng, angle, 35), _tones(colour)
     bone = (176, 150, 116)
     for u, v in ((0.4, -0.07), (0.42, 0.06)):
         pen.ellipse(u, v, 0.075, 0.07, CREAM, bone, 0.024)
@@ -355,7 +355,7 @@ FOOD_SPRITES = {
 
 
 def _plate(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random) -> None:
-    pen, (edge, dark, light) = Pen(canvas, x, y, size), _tones(colour)
+    pen, (edge, _, light) = Pen(canvas, x, y, size), _tones(colour)
     pen.ellipse(0, 0.03, 0.5, 0.43, edge)
     pen.ellipse(0, 0, 0.5, 0.43, colour, edge, 0.012)
     pen.ellipse(0, 0.002, 0.455, 0.388, None, mix(colour, light, 0.75), 0.012)
@@ -366,7 +366,7 @@ def _plate(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng:
 
 
 def _bowl(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random) -> None:
-    pen, (edge, dark, light) = Pen(canvas, x, y, size), _tones(colour)
+    pen, (edge, _, light) = Pen(canvas, x, y, size), _tones(colour)
     pen.shape([(-0.17, 0.38), (0.17, 0.38), (0.2, 0.48), (0.0, 0.495), (-0.2, 0.48)], edge)
     body = [(0.48 * math.cos(math.radians(t)), -0.1 + 0.55 * math.sin(math.radians(t))) for t in range(0, 181, 12)]
     pen.polygon(body, mix(colour, edge, 0.3), edge, 0.014)
@@ -396,7 +396,7 @@ def _pot(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: R
 
 
 def _steamer(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random) -> None:
-    pen, (edge, dark, light) = Pen(canvas, x, y, size), _tones(colour)
+    pen, (edge, _, light) = Pen(canvas, x, y, size), _tones(colour)
     wall = [(0.48 * math.cos(math.radians(t)), 0.08 + 0.39 * math.sin(math.radians(t))) for t in range(0, 181, 10)]
     pen.polygon([(0.48, -0.06), *wall, (-0.48, -0.06)], mix(colour, edge, 0.2), edge, 0.014)
     for t in range(10, 180, 20):  # upright bamboo strips
@@ -413,7 +413,7 @@ def _steamer(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rn
 
 
 def _board(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: Random) -> None:
-    pen, (edge, dark, light) = Pen(canvas, x, y, size), _tones(colour)
+    pen, (edge, _, light) = Pen(canvas, x, y, size), _tones(colour)
     s = size
     for down, fill in ((0.035, edge), (0.0, colour)):
         canvas.rounded(x + 0.42 * s, y + down * s, 0.16 * s, 0.16 * s, 0.05 * s, fill, edge, 0.014 * s)

@@ -71,7 +71,7 @@ def _indigo(canvas: Canvas, rng: Random) -> None:
             x, y = at((k + 0.5 * (row % 2)) * pitch * 1.3, low)
             if -20 < x < canvas.width + 20 and -20 < y < canvas.height + 20:
                 for turn in range(0, 360, 90):  # a small printed flower
-                    (px, py), = rotate([(x + 7, y)], turn + 45, (x, y))
+                    ((px, py),) = rotate([(x + 7, y)], turn + 45, (x, y))
                     canvas.ellipse(px, py, 5, 3, (176, 196, 216, 150), angle=turn + 45)
                 canvas.ellipse(x, y, 2.4, 2.4, (232, 222, 190, 220))
 
@@ -94,14 +94,17 @@ def draw_table(canvas: Canvas, kind: str, rng: Random) -> None:
     elif kind == "walnut":
         _planks(canvas, rng, (122, 88, 66), 90 if rng.random() < 0.4 else 0)
     elif kind == "linen":
-        _cloth(canvas, rng, (236, 226, 206), rng.choice(((186, 132, 104), (120, 148, 150), (150, 160, 120))), check=False)
+        stripe = rng.choice(((186, 132, 104), (120, 148, 150), (150, 160, 120)))
+        _cloth(canvas, rng, (236, 226, 206), stripe, check=False)
     elif kind == "check":
-        _cloth(canvas, rng, (240, 232, 218), rng.choice(((200, 112, 98), (120, 152, 172), (150, 172, 126))), check=True)
+        stripe = rng.choice(((200, 112, 98), (120, 152, 172), (150, 172, 126)))
+        _cloth(canvas, rng, (240, 232, 218), stripe, check=True)
     elif kind == "slate":
         canvas.gradient((104, 108, 112), (82, 86, 92))
         for _ in range(7):
             x, y = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height)
-            canvas.soft([oval(x, y, rng.uniform(60, 160), rng.uniform(30, 80))], (124, 128, 130), rng.randint(30, 70), 26)
+            patch = oval(x, y, rng.uniform(60, 160), rng.uniform(30, 80))
+            canvas.soft([patch], (124, 128, 130), rng.randint(30, 70), 26)
     elif kind == "indigo":
         _indigo(canvas, rng)
     elif kind == "straw":
@@ -117,8 +120,8 @@ def _chopsticks(canvas: Canvas, x: float, y: float, size: float, rng: Random) ->
     for side in (-1, 1):
         ends = [(x - size * 0.78, y + side * gap * 0.6), (x + size * 0.78, y + side * gap)]
         start, end = rotate(ends, angle, (x, y))
-        canvas.soft([[(start[0] + 4, start[1] + 7), (end[0] + 4, end[1] + 7), (end[0] + 10, end[1] + 9), (start[0] + 8, start[1] + 9)]],
-                    (30, 20, 14), 120, 3)
+        fall = [(x + dx, y + dy) for (x, y), dx, dy in ((start, 4, 7), (end, 4, 7), (end, 10, 9), (start, 8, 9))]
+        canvas.soft([fall], (30, 20, 14), 120, 3)
         canvas.line([start, end], shade(tone, -0.35), size * 0.062)
         canvas.line([start, end], tone, size * 0.042)
         grip = (start[0] + (end[0] - start[0]) * 0.72, start[1] + (end[1] - start[1]) * 0.72)
@@ -174,7 +177,7 @@ def _spice(canvas: Canvas, x: float, y: float, size: float, rng: Random) -> None
         px, py, r = x + rng.uniform(-0.3, 0.3) * size, y + rng.uniform(-0.3, 0.3) * size, size * rng.uniform(0.09, 0.12)
         canvas.soft([oval(px + 2, py + 4, r, r)], (30, 20, 14), 110, 3)
         for k in range(8):
-            (ex, ey), = rotate([(px + r * 0.62, py)], 45 * k + rng.uniform(-5, 5), (px, py))
+            ((ex, ey),) = rotate([(px + r * 0.62, py)], 45 * k + rng.uniform(-5, 5), (px, py))
             canvas.ellipse(ex, ey, r * 0.52, r * 0.2, (124, 66, 34), (82, 42, 22), 1.2, 45 * k)
         canvas.ellipse(px, py, r * 0.2, r * 0.2, (176, 110, 60))
     for _ in range(rng.randint(4, 7)):  # peppercorns
@@ -193,8 +196,10 @@ def draw_side(canvas: Canvas, kind: str, x: float, y: float, size: float, rng: R
 def draw_steam(canvas: Canvas, x: float, y: float, size: float, rng: Random) -> None:
     """Wisps of steam rising from (x, y)."""
     for _ in range(3):
-        px, sway, rise = x + rng.uniform(-0.22, 0.22) * size, rng.choice((-1, 1)) * 0.05 * size, rng.uniform(0.34, 0.5) * size
-        spine = smooth([(px + sway * math.sin(k * 0.9) * (0.5 + k / 8), y - rise * k / 7) for k in range(8)], closed=False)
+        px, sway = x + rng.uniform(-0.22, 0.22) * size, rng.choice((-1, 1)) * 0.05 * size
+        rise = rng.uniform(0.34, 0.5) * size
+        path = [(px + sway * math.sin(k * 0.9) * (0.5 + k / 8), y - rise * k / 7) for k in range(8)]
+        spine = smooth(path, closed=False)
         width = [0.038 * size * math.sin(math.pi * (k + 1) / (len(spine) + 1)) for k in range(len(spine))]
         left = [(a - w, b) for (a, b), w in zip(spine, width, strict=True)]
         right = [(a + w, b) for (a, b), w in zip(spine, width, strict=True)]

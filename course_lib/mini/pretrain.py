@@ -44,13 +44,13 @@ class Stage:
     turns: int
     learning_rate: float
     last_rate: float  # where the cosine ends, as a fraction of learning_rate
-    sight: bool = False  # only the vision tower learns, from what lies at each patch
+    learns: str = "all"  # "sight": the vision tower alone, from what lies at each patch; "talk": all but the tower
 
 
 STAGES = (
-    Stage("seeing", 20_000, 16, world.SINGLE_SIZES + world.TILED_SIZES[:3], 1, 1e-3, 0.1, sight=True),
-    Stage("single tiles", 60_000, 16, world.SINGLE_SIZES, 3, 1e-3, 0.2),
-    Stage("several tiles", 30_000, 16, world.TILED_SIZES + ((112, 112), (112, 112), (112, 112)), 3, 6e-4, 0.0),
+    Stage("seeing", 96_000, 32, world.SINGLE_SIZES, 1, 1.5e-3, 0.05, learns="sight"),
+    Stage("single tiles", 48_000, 16, world.SINGLE_SIZES, 3, 1e-3, 0.2, learns="talk"),
+    Stage("several tiles", 28_000, 16, world.TILED_SIZES + ((112, 112), (112, 112), (112, 112)), 3, 4e-4, 0.0),
 )
 
 CARD = """# internvl-mini
@@ -176,7 +176,7 @@ class DrawnSamples(Dataset):
         drawn = world.sample(number, split=f"train/{stage.name}", size=size, turns=stage.turns)
         max_tiles = 1 if max(size) < 200 else spec.max_tiles
         pixel_values = to_pixel_values(tile_image(drawn.image, max_tiles=max_tiles, tile_size=spec.tile_size))
-        if stage.sight:
+        if stage.learns == "sight":
             regions = sight.tile_regions(drawn.image, len(pixel_values), max_tiles=max_tiles, tile_size=spec.tile_size)
             side = spec.tile_size // spec.patch_size
             patches = torch.stack([sight.patch_labels(drawn.placed, region, side) for region in regions])
@@ -200,11 +200,13 @@ def train_stage(
     vlm.model.set_attn_implementation("eager")  # 1.5 times as fast as fused attention here, on a processor
     torch.manual_seed(seed)
     pad = vlm.tokenizer.pad_token_id
-    if stage.sight:
+    if stage.learns == "sight":
         module = sight.Sight(vlm.model.model.vision_tower, vlm.model.config.vision_config.hidden_size)
         collator = collate_patches
     else:
         module, collator = vlm.model, partial(collate, pad_token_id=pad)
+        # A tower that learns along with a language model that cannot talk yet forgets what it has seen.
+        vlm.model.model.vision_tower.requires_grad_(stage.learns == "all")
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=stage.samples // stage.batch,

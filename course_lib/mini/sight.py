@@ -14,6 +14,9 @@ from course_lib.tiling import choose_grid
 
 KINDS = ("background", *world.THINGS, *world.CONTAINERS)
 COLOUR_NAMES = ("none", *COLOURS)
+# Most patches are background or container, and easy: they count less.
+KIND_WEIGHTS = (0.1, *(1.0 for _ in world.THINGS), *(0.3 for _ in world.CONTAINERS))
+COLOUR_WEIGHTS = (0.1, *(1.0 for _ in COLOURS))
 
 
 def tile_regions(image: Image.Image, tiles: int, *, max_tiles: int, tile_size: int) -> list[tuple[float, ...]]:
@@ -48,8 +51,10 @@ class Sight(nn.Module):
         self.kind, self.colour = nn.Linear(hidden, len(KINDS)), nn.Linear(hidden, len(COLOUR_NAMES))
 
     def forward(self, pixel_values: torch.Tensor, patches: torch.Tensor) -> dict[str, torch.Tensor]:
-        """`pixel_values` [tiles, 3, S, S], `patches` [tiles, 2, patches] -> the mean cross-entropy of both heads."""
+        """`pixel_values` [tiles, 3, S, S], `patches` [tiles, 2, patches] -> the weighted mean cross-entropy of both heads."""
         seen = self.vision_tower(pixel_values).last_hidden_state[:, 1:]  # [tiles, patches, hidden], no class token
         kinds, colours = self.kind(seen).flatten(0, 1), self.colour(seen).flatten(0, 1)
-        loss = nn.functional.cross_entropy(kinds.float(), patches[:, 0].flatten())
-        return {"loss": loss + nn.functional.cross_entropy(colours.float(), patches[:, 1].flatten()), "kinds": kinds}
+        kind_weights, colour_weights = (kinds.new_tensor(w, dtype=torch.float32) for w in (KIND_WEIGHTS, COLOUR_WEIGHTS))
+        loss = nn.functional.cross_entropy(kinds.float(), patches[:, 0].flatten(), kind_weights)
+        loss = loss + nn.functional.cross_entropy(colours.float(), patches[:, 1].flatten(), colour_weights)
+        return {"loss": loss, "kinds": kinds}

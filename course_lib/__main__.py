@@ -1,0 +1,137 @@
+"""`python -m course_lib COMMAND`: the course from a terminal. Each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+try:
+    import typer
+except ModuleNotFoundError as missing:
+    sys.exit(f"{sys.executable} has no {missing.name}: it is not the course's Python. Run: make env, then use .venv/bin/python")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+Task = Annotated[str, typer.Argument(help="food or meme")]
+Model = Annotated[Path | None, typer.Option(help="the checkpoint's folder; COURSE_MODEL if not given")]
+Data = Annotated[Path | None, typer.Option(help="the folder with the task's records; COURSE_DATA if not given")]
+
+
+@app.callback()
+def commands() -> None:
+    """See, fine-tune, merge and prove InternVL2, from a terminal."""
+
+
+@app.command()
+def doctor() -> None:
+    """Say whether this machine is ready, and give the command that mends each thing that is not."""
+    from course_lib.doctor import report
+
+    found = report()
+    print(found)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+@app.command()
+def train(
+    task: Task,
+    out: Annotated[Path, typer.Option(help="the run's folder: metrics, checkpoints, adapter/")],
+    model: Model = None,
+    data: Data = None,
+    recipe: Annotated[str, typer.Option(help="mini-food, mini-meme, food-lora or meme-qlora; what fits the model if not given")] = "",
+    epochs: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from the run's newest checkpoint")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run that is in the folder")] = False,
+) -> None:
+    """Fine-tune on a task with LoRA or QLoRA; the held-out loss is measured before and after."""
+    from course_lib.dataset import load_task
+    from course_lib.training import train as fine_tune
+
+    chosen = _recipe(recipe or _fitting_recipe(task, model), epochs=epochs, learning_rate=learning_rate)
+    records = [load_task(task, split, data) for split in ("train", "test")]
+    run = fine_tune(chosen, _model(model), *records, out, resume=resume, overwrite=overwrite)
+    for step, loss in run.held_out_losses().items():
+        print(f"held-out loss at step {step}: {loss:.4f}")
+    print(f"adapter: {run.adapter_folder}")
+
+
+@app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="the adapter's folder, RUN/adapter")],
+    out: Annotated[Path, typer.Option(help="where the merged checkpoint goes")],
+    model: Model = None,
+    base: Annotated[str, typer.Option(help="16bit, or nf4-dequantised (the weights that QLoRA saw)")] = "16bit",
+) -> None:
+    """Merge an adapter into its base and save it in the official layout; it is loaded again and compared."""
+    from course_lib.merging import merge_command
+
+    for name, value in merge_command(_model(model), adapter, out, base=base).items():
+        print(f"{name}: {value:g}")
+    print(f"merged: {out}")
+
+
+@app.command()
+def evaluate(
+    task: Task,
+    model: Model = None,
+    adapter: Annotated[Path | None, typer.Option(help="an adapter beside the model, not merged")] = None,
+    data: Data = None,
+    quantization: Annotated[str | None, typer.Option(help="nf4: load the language model in 4 bits")] = None,
+    split: Annotated[str, typer.Option(help="test or train")] = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first so many records")] = None,
+    shuffled: Annotated[bool, typer.Option("--shuffled", help="negative control: each question with another's picture")] = False,
+    out: Annotated[Path | None, typer.Option(help="a JSON file for answers and scores")] = None,
+) -> None:
+    """Ask a model every held-out question of a task and score its answers, with Wilson intervals."""
+    from course_lib.evaluation import evaluate_command
+
+    result = evaluate_command(
+        _model(model), task, adapter=adapter, quantization=quantization, split=split, data=data, out=out, limit=limit,
+        shuffled=shuffled,
+    )  # fmt: skip
+    print(result.scores)
+    print(f"held-out loss: {result.loss:.4f}")
+
+
+def _model(chosen: Path | None) -> Path:
+    from course_lib.settings import model_folder
+
+    return chosen or model_folder()
+
+
+def _fitting_recipe(task: str, model: Path | None) -> str:
+    """The mini's recipe for the mini, the old lessons' for any other model."""
+    from course_lib.settings import ROOT
+
+    if _model(model).resolve() == ROOT / "data" / "internvl-mini":
+        return f"mini-{task}"
+    return {"food": "food-lora", "meme": "meme-qlora"}.get(task, task)
+
+
+def _recipe(name: str, **changes: float | None):
+    from course_lib.recipes import RECIPES
+
+    if name not in RECIPES:
+        raise typer.BadParameter(f"no recipe {name!r}: there are {', '.join(RECIPES)}")
+    return dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
+
+
+def main() -> None:
+    """Run a command; a mistake in what it was given is told in plain words with exit code 2, not as a traceback."""
+    try:
+        app()
+    except (OSError, ValueError, ArithmeticError) as mistake:
+        raised_in = traceback.extract_tb(mistake.__traceback__)[-1].filename
+        # A library's own ValueError is no mistake in the input that we know how to explain: let it be seen whole.
+        if not isinstance(mistake, OSError) and Path(__file__).parent not in Path(raised_in).parents:
+            raise
+        print(f"course_lib: {mistake}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

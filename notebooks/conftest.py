@@ -1,0 +1,47 @@
+"""How `pytest --nbval` runs the notebooks beside this file; what each tag means is in course_lib/course_run.py."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from nbval.plugin import IPyNbCell
+
+from course_lib.course_run import KNOWN_TAGS
+from course_lib.settings import pick_device
+
+FIRST_FAILURE = pytest.StashKey[str]()
+
+
+def pytest_itemcollected(item: IPyNbCell) -> None:
+    """A cell tagged `gpu` is skipped, and listed as such, where there is none."""
+    if "gpu" in tags(item) and pick_device()[0].type != "cuda":
+        item.add_marker(pytest.mark.skip(reason="tagged gpu, and torch finds no CUDA GPU"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: IPyNbCell) -> Generator[None]:
+    """What follows a failed cell says nothing about itself; a misspelt tag would silently do nothing."""
+    if stopped_at := item.parent.stash.get(FIRST_FAILURE, None):
+        pytest.skip(f"{item.path.name} stopped at its {stopped_at}")
+    unknown = tags(item) - set(KNOWN_TAGS)
+    if unknown:
+        known = ", ".join(KNOWN_TAGS)
+        pytest.fail(f"unknown tag {', '.join(sorted(unknown))} (course_lib/course_run.py knows {known})", pytrace=False)
+    with pytest.MonkeyPatch.context() as environment:  # before its first cell, the notebook's kernel starts here
+        environment.delenv("MPLBACKEND", raising=False)  # the tests' choice; a notebook shows its figures
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: IPyNbCell) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a notebook's first failed cell."""
+    report = yield
+    if report.failed:
+        item.parent.stash.setdefault(FIRST_FAILURE, item.name)
+    return report
+
+
+def tags(item: IPyNbCell) -> set[str]:
+    """The tags in a cell's metadata."""
+    return set(item.cell.metadata.get("tags", ()))
