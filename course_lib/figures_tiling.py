@@ -77,13 +77,14 @@ def tiles_over_picture(
     columns, rows = choose_grid(*image.size, min_tiles=min_tiles, max_tiles=max_tiles, tile_size=tile_size)
     tiles = tile_image(image, min_tiles=min_tiles, max_tiles=max_tiles, tile_size=tile_size, thumbnail=thumbnail)
     has_thumbnail = len(tiles) > columns * rows
-    # Three panels of one height: picture, tiles, and a smaller one for the thumbnail.
-    shapes = [image.width / image.height, columns / rows, 0.5 if has_thumbnail else 0.001]
+    # Three panels of one height: picture, tiles, and a smaller one for the thumbnail. A line of pixels is drawn as one.
+    aspect = min(max(image.width / image.height, 1 / 6), 6)
+    shapes = [aspect, columns / rows, 0.5 if has_thumbnail else 0.001]
     height = min(4.2 if len(tiles) > 1 else 2.8, 10.4 / sum(shapes))
     figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(11, height + 0.75), width_ratios=shapes, layout="constrained"
+        1, 3, figsize=(11, height + 0.85), width_ratios=shapes, layout="constrained"
     )
-    left.imshow(image.convert("RGB"), extent=(0, columns, rows, 0), aspect=columns / rows * image.height / image.width)
+    left.imshow(image.convert("RGB"), extent=(0, columns, rows, 0), aspect=columns / rows / aspect)
     for x in range(1, columns):
         _line(left, (x, x), (0, rows))
     for y in range(1, rows):

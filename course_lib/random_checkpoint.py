@@ -107,7 +107,9 @@ def write_random_checkpoint(
     folder = Path(folder)
     config = SIZES[size]() if isinstance(size, str) else dict(size)
     layout = OfficialLayout.of(config)
-    model = empty_model(native_config(config, image_token_id=config["llm_config"]["vocab_size"] - 7))
+    llm = config["llm_config"]
+    native = native_config(config, llm["vocab_size"] - 7, tied=llm.get("tie_word_embeddings", False))
+    model = empty_model(native)
     table, shapes = tensor_table(model, layout), model.state_dict()
     empty = {name: layout.join(name, [shapes[part] for part in parts]) for name, parts in table.items()}
     generator = torch.Generator().manual_seed(seed)
@@ -133,7 +135,7 @@ def write_random_checkpoint(
     sizes = {name: tensor.numel() * torch.bfloat16.itemsize for name, tensor in empty.items()}
     write_weights(folder, sizes, make, shard_bytes=1_000_000_000, progress=progress)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    _write_tokenizer(folder, config["llm_config"]["vocab_size"])
+    _write_tokenizer(folder, llm["vocab_size"])
     return folder
 
 

@@ -19,8 +19,15 @@ def pytest_itemcollected(item: IPyNbCell) -> None:
         item.add_marker(pytest.mark.skip(reason="tagged gpu, and torch finds no CUDA GPU"))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: IPyNbCell) -> Generator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: IPyNbCell) -> Generator[None, object, object]:
+    """A notebook's kernel, started with its first cell, shows figures, whatever other tests chose for themselves."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("MPLBACKEND", raising=False)
+        return (yield)
+
+
+def pytest_runtest_setup(item: IPyNbCell) -> None:
     """What follows a failed cell says nothing about itself; a misspelt tag would silently do nothing."""
     if stopped_at := item.parent.stash.get(FIRST_FAILURE, None):
         pytest.skip(f"{item.path.name} stopped at its {stopped_at}")
@@ -28,9 +35,6 @@ def pytest_runtest_setup(item: IPyNbCell) -> Generator[None]:
     if unknown:
         known = ", ".join(KNOWN_TAGS)
         pytest.fail(f"unknown tag {', '.join(sorted(unknown))} (course_lib/course_run.py knows {known})", pytrace=False)
-    with pytest.MonkeyPatch.context() as environment:  # before its first cell, the notebook's kernel starts here
-        environment.delenv("MPLBACKEND", raising=False)  # the tests' choice; a notebook shows its figures
-        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -50,7 +50,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def inputs_of(vlm) -> dict[str, torch.Tensor]:
     pixels = torch.randn(2, 3, vlm.spec.tile_size, vlm.spec.tile_size, generator=torch.Generator().manual_seed(0))
-    ids = [5, *[vlm.spec.image_token_id] * 2 * vlm.spec.tokens_per_tile, 300, 301]
+    ids = [5, *[vlm.spec.image_token_id] * 2 * vlm.spec.tokens_per_tile, 100, 101]
     return {"input_ids": torch.tensor([ids]), "pixel_values": pixels}
 
 

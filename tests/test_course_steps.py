@@ -1,0 +1,102 @@
+"""The course's steps: a run is made once, found again, never mixed up with another, and waits for whoever makes it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from course_lib import course_steps as steps
+from course_lib.checkpoint import load_checkpoint
+from course_lib.dataset import Record
+from course_lib.recipes import Recipe
+from course_lib.run_folder import Run
+
+QUICK = Recipe("quick", lora_rank=4, lora_alpha=8, max_length=400, epochs=1, batch_size=2, accumulation=1, save_every=1)
+
+
+@pytest.fixture
+def records(tmp_path) -> list[Record]:
+    made = []
+    for number, colour in enumerate(("red", "green", "blue", "white")):
+        picture = tmp_path / f"{number}.png"
+        Image.new("RGB", (56, 56), colour).save(picture)
+        messages = ({"role": "user", "content": "<image>\n什么颜色"}, {"role": "assistant", "content": "红"})
+        made.append(Record(tmp_path / "data.json", number + 1, (picture,), messages))
+    return made
+
+
+@pytest.fixture
+def ensure(monkeypatch, tiny_folder, records, tmp_path):
+    """ensure_run on the tiny model, in a folder of this test."""
+    monkeypatch.setenv("COURSE_MODEL", str(tiny_folder))
+
+    def make(**changes) -> Run:
+        return steps.ensure_run("food", recipe=replace(QUICK, **changes), records=(records, records[:1]),
+                                runs=tmp_path / "runs")  # fmt: skip
+
+    return make
+
+
+def test_a_run_is_trained_once_and_then_found(ensure):
+    first = ensure()
+    written = (first.adapter_folder / "adapter_model.safetensors").stat().st_mtime_ns
+    assert first.finished and ensure() == first
+    assert (first.adapter_folder / "adapter_model.safetensors").stat().st_mtime_ns == written
+
+
+def test_other_settings_records_or_base_get_a_folder_of_their_own(monkeypatch, ensure, records, tmp_path):
+    folder = ensure().folder
+    other = steps.run_folder(replace(QUICK, seed=1), records, records[:1], folder.parent)
+    fewer = steps.run_folder(QUICK, records[1:], records[:1], folder.parent)
+    base = tmp_path / "base"
+    base.mkdir()
+    monkeypatch.setenv("COURSE_MODEL", str(base))
+    assert len({folder, other, fewer, steps.run_folder(QUICK, records, records[:1], folder.parent)}) == 4
+
+
+def test_what_does_not_change_the_result_does_not_change_the_folder(ensure, records):
+    folder = ensure().folder
+    assert steps.run_folder(replace(QUICK, log_every=7, workers=2), records, records[:1], folder.parent) == folder
+
+
+def test_an_interrupted_run_goes_on(ensure):
+    run = ensure()
+    about = run.folder / "run.json"
+    about.write_text(about.read_text().replace(run.about["finished"], "").replace('"finished": ""', '"finished": null'))
+    (run.adapter_folder / "adapter_model.safetensors").unlink()
+    again = ensure()
+    assert again.finished and (again.adapter_folder / "adapter_model.safetensors").is_file()
+    assert [line["step"] for line in again.metrics if "loss" in line] == [1, 2]
+
+
+def test_a_second_asker_waits_and_gets_the_same_run(ensure):
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: ensure(), range(2))
+    assert first == second and [line["step"] for line in first.metrics if "loss" in line] == [1, 2]
+
+
+def test_the_merged_model_is_a_checkpoint_that_is_made_once(ensure):
+    run = ensure()
+    (run.folder / "merged.part").mkdir()  # an earlier merge was interrupted
+    folder = steps.ensure_merged("food", run)
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert folder == Path(run.folder / "merged") and load_checkpoint(folder).model.num_parameters() > 0
+    assert steps.ensure_merged("food", run) == folder and (folder / "model.safetensors").stat().st_mtime_ns == written
+    assert not (run.folder / "merged.part").exists()
+
+
+def test_a_finished_run_shows_its_curves(ensure, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    run = ensure()
+    steps.ensure_run("food", recipe=QUICK, records=_records_of(run), plot=True, runs=run.folder.parent)
+    assert len(shown) == 1 and len(shown[0].axes) == 4
+
+
+def _records_of(run: Run) -> tuple[list[Record], list[Record]]:
+    folder = run.folder.parents[1]
+    messages = ({"role": "user", "content": "<image>\n什么颜色"}, {"role": "assistant", "content": "红"})
+    made = [Record(folder / "data.json", number + 1, (folder / f"{number}.png",), messages) for number in range(4)]
+    return made, made[:1]
