@@ -39,12 +39,14 @@ notebooks: $(STAMP)  ## execute every notebook in place, as they are kept in the
 test: $(STAMP)  ## pytest, and every cell of the notebooks compared with the output kept in it
 	@unset COURSE_MODEL COURSE_DATA
 	export OMP_NUM_THREADS=$$(( $$(nproc) > $(WORKERS) ? $$(nproc) / $(WORKERS) : 1 ))
-	$(IN_VENV) -m pytest --nbval --nbval-current-env notebooks/[0-9]*.ipynb tests \
+	$(IN_VENV) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=300 notebooks/[0-9]*.ipynb tests \
 	    -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 env:  ## build the environment, or mend it
 $(STAMP) env: requirements.lock pyproject.toml
-	@is_311() { command -v "$$1" >/dev/null && "$$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
+	@is_311() {
+	    command -v "$$1" >/dev/null && "$$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null
+	}
 	if ! is_311 $(IN_VENV); then
 	    if [ $(VENV) != .venv ]; then
 	        echo "The conda environment has no Python 3.11: conda env update -f environment.yml" >&2
@@ -53,7 +55,7 @@ $(STAMP) env: requirements.lock pyproject.toml
 	    for python in $(PYTHON) none; do if is_311 "$$python"; then break; fi; done
 	    if [ "$$python" = none ]; then
 	        echo "The course needs Python 3.11, and none of these is one: $(PYTHON)"
-	        echo "Install it (Debian, Ubuntu: apt-get install python3.11-venv), or name it: make env PYTHON=/path/to/python3.11"
+	        echo "Install it (Debian, Ubuntu: apt-get install python3.11-venv), or name it: make env PYTHON=/its/path"
 	        exit 1
 	    fi >&2
 	    echo "Building .venv with $$("$$python" --version), $$(command -v "$$python")"

@@ -11,7 +11,9 @@ from typing import Annotated
 try:
     import typer
 except ModuleNotFoundError as missing:
-    sys.exit(f"{sys.executable} has no {missing.name}: it is not the course's Python. Run: make env, then use .venv/bin/python")
+    sys.exit(
+        f"{sys.executable} has no {missing.name}: it is not the course's Python. Run: make env, then .venv/bin/python"
+    )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -41,7 +43,9 @@ def train(
     out: Annotated[Path, typer.Option(help="the run's folder: metrics, checkpoints, adapter/")],
     model: Model = None,
     data: Data = None,
-    recipe: Annotated[str, typer.Option(help="mini-food, mini-meme, food-lora or meme-qlora; what fits the model if not given")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="mini-food, mini-meme, food-lora or meme-qlora; what fits the model if not given")
+    ] = "",
     epochs: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the run's newest checkpoint")] = False,
@@ -83,7 +87,9 @@ def evaluate(
     quantization: Annotated[str | None, typer.Option(help="nf4: load the language model in 4 bits")] = None,
     split: Annotated[str, typer.Option(help="test or train")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many records")] = None,
-    shuffled: Annotated[bool, typer.Option("--shuffled", help="negative control: each question with another's picture")] = False,
+    shuffled: Annotated[
+        bool, typer.Option("--shuffled", help="negative control: each question with another's picture")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="a JSON file for answers and scores")] = None,
 ) -> None:
     """Ask a model every held-out question of a task and score its answers, with Wilson intervals."""

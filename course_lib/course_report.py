@@ -1,4 +1,4 @@
-"""One page about one run of the course: how each notebook went, and the figures and tables that its cells tag `report`."""
+"""One page about a run of the course: how each notebook went, and the figures and tables tagged `report`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 3rem; border-top: 1px solid #d1d9e0; padding-top: 1.5rem; }
-table { border-collapse: collapse; } th, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #d1d9e0; }
+table { border-collapse: collapse; }
+th, td { padding: .3rem .8rem; text-align: left; border-bottom: 1px solid #d1d9e0; }
 img, svg { max-width: 100%; height: auto; } pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .failed { color: #b42318; font-weight: 600; } .ok { color: #1a7f37; } .about { color: #59636e; }
 .prompt, .anchor-link { display: none; }

@@ -78,7 +78,9 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
         on_cell_execute=starts,
         extra_arguments=["--log-level=ERROR"],  # no remark from each kernel that its loopback sockets are not encrypted
     )
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # figures are shown inline
+    environment = {
+        name: value for name, value in os.environ.items() if name != "MPLBACKEND"
+    }  # figures are shown inline
     start, failed_cell, error = time.perf_counter(), None, ""
     try:
         client.execute(env=environment)
@@ -91,7 +93,7 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
-    """Leave in a notebook only what the next execution on another machine leaves too, so that a diff shows what changed."""
+    """Leave in a notebook only what an execution on another machine leaves too, so that a diff shows changes."""
     notebook.metadata.pop("widgets", None)
     notebook.metadata.update(kernelspec=dict(KERNEL), language_info={"name": "python"})
     for cell in notebook.cells:
@@ -136,7 +138,7 @@ def _run_one(notebook: Path, position: str, gpu: bool) -> Outcome:
 
 
 def run(notebooks: list[Path], *, in_place: bool, build: Path = BUILD) -> list[Outcome]:
-    """Execute all, one failing or not. In place, a notebook that failed is left as it was, its failed copy under `build`."""
+    """Execute all, even after a failure. In place, one that failed stays as it was, its failed copy under `build`."""
     gpu = any(map(_uses_gpu_tag, notebooks)) and settings.pick_device()[0].type == "cuda"
     copies = build / "notebooks"
     copies.mkdir(parents=True, exist_ok=True)
@@ -150,8 +152,12 @@ def run(notebooks: list[Path], *, in_place: bool, build: Path = BUILD) -> list[O
 
 
 def main(
-    notebooks: Annotated[list[Path] | None, typer.Argument(help="which ones; all the numbered ones if none is named")] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="write the outputs into the notebooks, no report")] = False,
+    notebooks: Annotated[
+        list[Path] | None, typer.Argument(help="which ones; all the numbered ones if none is named")
+    ] = None,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="write the outputs into the notebooks, no report")
+    ] = False,
 ) -> None:
     """Execute the numbered notebooks in order; executed copies and report.html go to build/."""
     from course_lib.course_report import write_report
@@ -167,7 +173,9 @@ def main(
         print(f"Report: {BUILD / 'report.html'}")
     failed = [outcome for outcome in outcomes if outcome.failed_cell is not None]
     if failed:
-        print(f"\n{len(failed)} of {len(outcomes)} failed; their copies under {BUILD / 'notebooks'} hold the tracebacks:")
+        print(
+            f"\n{len(failed)} of {len(outcomes)} failed; their copies under {BUILD / 'notebooks'} hold the tracebacks:"
+        )
         for outcome in failed:
             print(f"{outcome.notebook.name}, In [{outcome.failed_cell}]: {outcome.error}")
         raise typer.Exit(1)

@@ -2,94 +2,22 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tomllib
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
-from packaging.version import Version
-
 from course_lib import settings
+from course_lib.doctor_packages import package_findings
+from course_lib.findings import Finding, Report
 from course_lib.records import TASK_FILES
 
 PYTHON = "3.11"
 FREE_DISK_GIB = 3  # one fine-tuning of the small model, its merged copy and the report, several times over
 ARCHITECTURES = ("InternVLChatModel", "InternVLForConditionalGeneration")
-MARKS = {"ok": "ok", "note": "note", "problem": "MEND"}
-
-# What each package's absence or drift means here, beyond "the version is another one".
-KNOWN_TROUBLE = {
-    "torch": "torch drifted: something upgraded it past what lmdeploy, torchvision and bitsandbytes here were built for",
-    "torchvision": "torchvision drifted: it works with one version of torch only",
-    "transformers": "transformers drifted: lmdeploy and peft each bear only some of its versions",
-    "peft": "peft drifted: the Trainer of transformers 5 needs 0.20 or newer, whatever lmdeploy's own limit says",
-    "numpy": "numpy drifted: packages compiled against another one may crash",
-    "deepspeed": "deepspeed has no ready-made package: it is built on this machine, with torch there first",
-    "bitsandbytes": "bitsandbytes holds the 4-bit weights that QLoRA trains over",
-    "lmdeploy": "lmdeploy serves the merged model in notebook 08",
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row: what was looked at, what was found, and for a problem the one command that mends it."""
-
-    what: str
-    found: str
-    status: str = "ok"  # ok | note | problem
-    why: str = ""
-    mend: str = ""
-
-
-@dataclass(frozen=True)
-class Report:
-    """All findings; prints as a table, and shows as one in a notebook."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def problems(self) -> tuple[Finding, ...]:
-        return tuple(finding for finding in self.findings if finding.status == "problem")
-
-    def __str__(self) -> str:
-        width = max(len(finding.what) for finding in self.findings)
-        lines = []
-        for finding in self.findings:
-            lines.append(f"{MARKS[finding.status]:<5} {finding.what:<{width}}  {finding.found}")
-            lines += [f"{'':<5} {'':<{width}}  {text}" for text in (finding.why, finding.mend and f"$ {finding.mend}") if text]
-        return "\n".join([*lines, "", self.verdict()])
-
-    def verdict(self) -> str:
-        """One sentence: ready, or how many things to mend."""
-        if not self.problems:
-            return "Ready."
-        return f"{len(self.problems)} to mend: run the command under each, then ask again."
-
-    def _repr_html_(self) -> str:
-        colours = {"ok": "#1a7f37", "note": "#9a6700", "problem": "#cf222e"}
-        rows = []
-        for finding in self.findings:
-            detail = html.escape(finding.found)
-            detail += f"<br><small>{html.escape(finding.why)}</small>" if finding.why else ""
-            detail += f"<br><code>{html.escape(finding.mend)}</code>" if finding.mend else ""
-            rows.append(
-                f'<tr><td style="color:{colours[finding.status]};font-weight:600">{MARKS[finding.status]}</td>'
-                f'<td style="text-align:left">{html.escape(finding.what)}</td>'
-                f'<td style="text-align:left">{detail}</td></tr>'
-            )
-        head = "<tr><th></th><th style='text-align:left'>looked at</th><th style='text-align:left'>found</th></tr>"
-        return f"<table>{head}{''.join(rows)}</table><p>{html.escape(self.verdict())}</p>"
 
 
 def report() -> Report:
@@ -97,18 +25,6 @@ def report() -> Report:
     findings = [python_finding(), *package_findings(), kernel_finding()]
     findings += [*device_findings(), disk_finding(), model_finding(), *data_findings()]
     return Report(tuple(findings))
-
-
-def direct_packages() -> list[str]:
-    """The packages that pyproject.toml names, as pip writes them."""
-    project = tomllib.loads((settings.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [canonicalize_name(Requirement(line).name) for line in project["dependencies"]]
-
-
-def locked_versions() -> dict[str, str]:
-    """Package -> version, from requirements.lock."""
-    text = (settings.ROOT / "requirements.lock").read_text(encoding="utf-8")
-    return dict(re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, flags=re.MULTILINE))
 
 
 def python_finding() -> Finding:
@@ -121,58 +37,6 @@ def python_finding() -> Finding:
         why = "an environment that `make` did not build: the course's own is in .venv"
         return Finding("Python", found, "note", why)
     return Finding("Python", found)
-
-
-def package_findings() -> list[Finding]:
-    """A row for each direct package: its version against the lock, and the breakages known by name."""
-    locked = locked_versions()
-    installed = {name: _installed(name) for name in direct_packages()}
-    findings = [_package_finding(name, version, locked[name]) for name, version in installed.items()]
-    return [*findings, *_pair_findings(installed)]
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _package_finding(name: str, version: str | None, locked: str) -> Finding:
-    known = KNOWN_TROUBLE.get(name, "")
-    if version is None:
-        return Finding(name, f"missing (lock: {locked})", "problem", known.replace("drifted", "missing"), "make env")
-    if version != locked:
-        return Finding(name, f"{version} (lock: {locked})", "problem", known, "make env")
-    return Finding(name, version)
-
-
-def _pair_findings(installed: dict[str, str | None]) -> list[Finding]:
-    """Packages that are each as they say, and wrong together; and the one pair that is wrong on purpose."""
-    findings = []
-    torch, torchvision = installed["torch"], installed["torchvision"]
-    if torch and torchvision and not _made_for_each_other(torch, torchvision):
-        why = "built apart, the pair fails at import: `operator torchvision::nms does not exist`"
-        findings.append(Finding("torch + torchvision", f"mismatch: {torch} + {torchvision}", "problem", why, "make env"))
-    peft, limit = installed["peft"], _limit("lmdeploy", "peft")
-    if peft and limit and not limit.contains(peft):
-        why = "expected: the override in pyproject.toml says why it does no harm"
-        findings.append(Finding("peft + lmdeploy", f"lmdeploy asks for peft{limit}, {peft} is here", "note", why))
-    return findings
-
-
-def _made_for_each_other(torch: str, torchvision: str) -> bool:
-    """torchvision names the torch it was compiled with; a build label (`+cpu`) has to be on both or on neither."""
-    wanted = _limit("torchvision", "torch")
-    return (wanted is None or wanted.contains(torch)) and Version(torch).local == Version(torchvision).local
-
-
-def _limit(package: str, needed: str) -> SpecifierSet | None:
-    """The versions of `needed` that an installed package asks for, without its optional extras."""
-    if _installed(package) is None:
-        return None
-    needs = (Requirement(line) for line in metadata.requires(package) or ())
-    return next((need.specifier for need in needs if canonicalize_name(need.name) == needed and not need.marker), None)
 
 
 def kernel_finding() -> Finding:
@@ -194,7 +58,7 @@ def kernel_finding() -> Finding:
 
 
 def probe() -> None:
-    """Import what has compiled parts, then print device facts as a JSON line; each import is announced before it starts."""
+    """Import what has compiled parts, naming each before it starts, then print device facts as a JSON line."""
     for name in ("torch", "torchvision", "bitsandbytes"):
         print(name, flush=True)
         importlib.import_module(name)
@@ -243,13 +107,13 @@ def _gpu_findings(facts: dict) -> list[Finding]:
 
 
 def _unused_card(cuda: str | None) -> str:
-    """Why an NVIDIA card that the driver lists is not used; empty where there is none, or where it is hidden on purpose."""
+    """Why an NVIDIA card that the driver lists is not used; "" where there is none, or it is hidden on purpose."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") == "" or not shutil.which("nvidia-smi"):
         return ""
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
     if listed.returncode or "GPU" not in listed.stdout:
         return ""
-    return f"{listed.stdout.splitlines()[0]} is here, but its driver is too old for CUDA {cuda}: update the driver to use it"
+    return f"{listed.stdout.splitlines()[0]} is here, but its driver is too old for CUDA {cuda}: update the driver"
 
 
 def disk_finding() -> Finding:
@@ -272,16 +136,22 @@ def model_finding() -> Finding:
         return Finding("model", "not found", "problem", str(error), mend)
     if not (folder / "config.json").is_file():
         return Finding("model", f"no config.json in {folder}", "problem", "a checkpoint's folder holds one", mend)
-    architecture = (json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unnamed"])[0]
+    architecture = (
+        json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or ["unnamed"]
+    )[0]
     if architecture not in ARCHITECTURES:
-        return Finding("model", f"{architecture} in {folder}", "problem", f"the course reads {' and '.join(ARCHITECTURES)}", mend)
+        return Finding(
+            "model", f"{architecture} in {folder}", "problem", f"the course reads {' and '.join(ARCHITECTURES)}", mend
+        )
     index = folder / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.is_file():
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
-        return Finding("model", f"{', '.join(missing)} missing in {folder}", "problem", "the weights are not complete", mend)
+        return Finding(
+            "model", f"{', '.join(missing)} missing in {folder}", "problem", "the weights are not complete", mend
+        )
     size = sum((folder / name).stat().st_size for name in names) / 1e6
     return Finding("model", f"{architecture}, {size:,.0f} MB, {folder}")
 

@@ -168,8 +168,10 @@ def routing() -> Figure:
     for number in range(len(words)):
         x = 0.3 + number * 1.18 + 0.525
         arrow(axes, (x, 1.4), (x, 1.97), GREY)
-    decoders = (("words", "the answer as text", SKY, 2.2), ("mask decoder", "called by [SEG]", GREY, 6.0),
-                ("image generator", "called by [GEN]", GREY, 9.3), ("box decoder", "called by [DET]", ORANGE, 12.6))  # fmt: skip
+    decoders = (
+        ("words", "the answer as text", SKY, 2.2), ("mask decoder", "called by [SEG]", GREY, 6.0),
+        ("image generator", "called by [GEN]", GREY, 9.3), ("box decoder", "called by [DET]", ORANGE, 12.6),
+    )  # fmt: skip
     for name, role, colour, x in decoders:
         box(axes, x, 4.3, 2.7, 0.95, colour, frozen=colour == GREY)
         axes.text(x + 1.35, 4.62, name, fontsize=10.5, ha="center", va="center", color=INK)

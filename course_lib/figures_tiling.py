@@ -36,7 +36,9 @@ def candidates(width: int, height: int, *, min_tiles: int = 1, max_tiles: int = 
         _glyph(axes, step.columns, step.rows, colour, strong=step.chosen)
     chosen = next(step for step in steps if step.chosen)
     ties = [f"{step.columns}x{step.rows}" for step in steps if step.aspect_difference == closest and not step.chosen]
-    words = f"chosen: {chosen.columns}x{chosen.rows}" + (f"; as close, but not chosen: {', '.join(ties)}" if ties else "")
+    words = f"chosen: {chosen.columns}x{chosen.rows}"
+    if ties:
+        words += f"; as close, but not chosen: {', '.join(ties)}"
     axes.set_title(f"{len(steps)} candidates; {words}", loc="left", fontsize=11, color=INK)
     marks = [mark for mark in (1 / 12, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8, 12) if abs(log2(mark)) < reach]
     axes.set_xticks([log2(mark) for mark in marks], [f"{mark:g}" if mark >= 1 else f"1/{1 / mark:g}" for mark in marks])
@@ -60,7 +62,7 @@ def _glyph(axes: Axes, columns: int, rows: int, colour: str, *, strong: bool) ->
                 Rectangle((column * cell, row * cell), cell, cell, facecolor=tint(colour, 0.9 if strong else 0.45),
                           edgecolor="white", linewidth=0.6)
             )  # fmt: skip
-    frame = {"edgecolor": colour, "facecolor": "white", "linewidth": 2.2 if strong else 0, "boxstyle": "square,pad=0.15"}
+    frame = {"edgecolor": colour, "facecolor": "white", "linewidth": 2.2, "boxstyle": "square,pad=0.15"}
     axes.add_artist(
         AnnotationBbox(area, (log2(columns / rows), columns * rows), frameon=strong, bboxprops=frame, pad=0,
                        zorder=4 if strong else 3)
@@ -94,10 +96,13 @@ def tiles_over_picture(
     for number, tile in enumerate(tiles[: columns * rows]):
         x, y = number % columns, number // columns
         middle.imshow(tile, extent=(x + gap, x + 1 - gap, y + 1 - gap, y + gap))
-        middle.annotate(str(number + 1), (x + gap, y + gap), (4, -4), textcoords="offset points", fontsize=9.5, va="top",
-                        color="white", bbox={"boxstyle": "square,pad=0.25", "facecolor": INK, "linewidth": 0})  # fmt: skip
+        middle.annotate(
+            str(number + 1), (x + gap, y + gap), (4, -4), textcoords="offset points", fontsize=9.5, va="top",
+            color="white", bbox={"boxstyle": "square,pad=0.25", "facecolor": INK, "linewidth": 0},
+        )  # fmt: skip
     middle.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
-    middle.set_title(f"{columns} x {rows}: {columns * rows} tile{'s' * (columns * rows > 1)} of {tile_size} px", fontsize=10, color=INK)
+    words = f"{columns} x {rows}: {columns * rows} tile{'s' * (columns * rows > 1)} of {tile_size} px"
+    middle.set_title(words, fontsize=10, color=INK)
     if has_thumbnail:
         right.imshow(tiles[-1])
         right.set_title("thumbnail", fontsize=10, color=INK)
@@ -114,7 +119,8 @@ def _line(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
 
 
 def token_budget(
-    sizes: Mapping[str, tuple[int, int]], *, tile_size: int, tokens_per_tile: int, most: int = 12, thumbnail: bool = True
+    sizes: Mapping[str, tuple[int, int]], *, tile_size: int, tokens_per_tile: int, most: int = 12,
+    thumbnail: bool = True,
 ) -> Figure:
     """Visual tokens and grid of some named picture sizes for every maximum number of tiles: darker costs more."""
     from matplotlib.patches import Rectangle
@@ -147,10 +153,13 @@ def withheld(scores: Mapping[str, Sequence[Score]], conditions: Sequence[str]) -
     for number, (condition, (colour, marker)) in enumerate(zip(conditions, MARKERS)):
         row = [score[number] for score in scores.values()]
         percent = [100 * score.rate for score in row]
-        whiskers = [[100 * (score.rate - score.low) for score in row], [100 * (score.high - score.rate) for score in row]]
+        below, above = [score.rate - score.low for score in row], [score.high - score.rate for score in row]
         offset = 0.26 * (number - (len(conditions) - 1) / 2)
-        axes.errorbar(percent, [place + offset for place in range(len(row))], xerr=whiskers, linestyle="none", capsize=4,
-                      marker=marker, markersize=8, linewidth=2, color=colour, label=condition)  # fmt: skip
+        axes.errorbar(
+            percent, [place + offset for place in range(len(row))], linestyle="none", capsize=4, linewidth=2,
+            xerr=[[100 * length for length in side] for side in (below, above)], marker=marker, markersize=8,
+            color=colour, label=condition,
+        )  # fmt: skip
     axes.set_yticks(range(len(scores)), [f"{kind} (n={row[0].n})" for kind, row in scores.items()])
     axes.set(xlim=(-2, 102), ylim=(len(scores) - 0.45, -0.55), xlabel="exact answers, %, with 95 % Wilson intervals")
     axes.spines[["top", "right"]].set_visible(False)

@@ -34,6 +34,11 @@ class Member:
     tokens: tuple[int | None, int]  # visual tokens a picture: fewest (None: padding is dropped, so it varies), most
     source: str
 
+    @property
+    def tokens_a_piece(self) -> int:
+        """Visual tokens of one square input of the encoder."""
+        return self.tokens[1] // (self.tiles + self.overview)
+
 
 FAMILY = (
     Member(
@@ -48,12 +53,14 @@ FAMILY = (
     ),
     Member(
         "LLaVA", "Apr 2023", 224, 1, False,
-        Part("CLIP ViT-L/14", "0.3 B"), Part("one linear layer", "patch by patch", "12"), Part("Vicuna", "7 or 13 B", "2"),
+        Part("CLIP ViT-L/14", "0.3 B"), Part("one linear layer", "patch by patch", "12"),
+        Part("Vicuna", "7 or 13 B", "2"),
         "projector", 2, (256, 256), "arXiv 2304.08485",
     ),
     Member(
         "LLaVA-1.5-HD", "Oct 2023", 224, 6, True,
-        Part("CLIP ViT-L/14", "0.3 B"), Part("MLP, two layers", "patch by patch", "12"), Part("Vicuna 1.5", "7 or 13 B", "2"),
+        Part("CLIP ViT-L/14", "0.3 B"), Part("MLP, two layers", "patch by patch", "12"),
+        Part("Vicuna 1.5", "7 or 13 B", "2"),
         "projector", 2, (None, 1792), "arXiv 2310.03744",
     ),
     Member(
@@ -69,7 +76,8 @@ FAMILY = (
     ),
     Member(
         "InternVL 1.5", "Apr 2024", 448, 12, True,
-        Part("InternViT-6B", "5.5 B", "12"), Part("space-to-depth + MLP", "0.12 B", "12"), Part("InternLM2", "20 B", "2"),
+        Part("InternViT-6B", "5.5 B", "12"), Part("space-to-depth + MLP", "0.12 B", "12"),
+        Part("InternLM2", "20 B", "2"),
         "space-to-depth", 2, (256, 3328), "arXiv 2404.16821",
     ),
     Member(

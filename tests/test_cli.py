@@ -74,7 +74,9 @@ def test_help_names_every_command_and_each_has_its_own(course):
 
 def test_train_merge_evaluate_on_a_random_model(course, tmp_path, data, tiny_folder):
     run, merged, answers = tmp_path / "run", tmp_path / "merged", tmp_path / "answers.json"
-    done = course("train", "meme", "--recipe", "mini-meme", "--epochs", 1, "--model", tiny_folder, "--data", data, "--out", run)
+    done = course(
+        "train", "meme", "--recipe", "mini-meme", "--epochs", 1, "--model", tiny_folder, "--data", data, "--out", run
+    )
     assert done.returncode == 0, done.stderr
     assert "held-out loss at step 0: " in done.stdout and f"adapter: {run / 'adapter'}" in done.stdout
     done = course("merge", run / "adapter", "--model", tiny_folder, "--out", merged)

@@ -1,4 +1,4 @@
-"""The notebooks run headless in this Python, one failing does not stop the next, and what is kept is the same each time."""
+"""The notebooks run headless in this Python, a failing one does not stop the next, what is kept is repeatable."""
 
 import json
 import os
@@ -104,7 +104,13 @@ def test_only_a_cell_that_says_so_describes_a_figure():
 
 
 def test_executing_in_place_twice_changes_no_byte(tmp_path):
-    path = write(tmp_path, "00_same.ipynb", code("print(1)", collapsed=True), code(PLOT), code("import ipywidgets; ipywidgets.IntSlider()"))
+    path = write(
+        tmp_path,
+        "00_same.ipynb",
+        code("print(1)", collapsed=True),
+        code(PLOT),
+        code("import ipywidgets; ipywidgets.IntSlider()"),
+    )
     kept = []
     for _ in range(2):
         (outcome,) = course_run.run([path], in_place=True, build=tmp_path / "build")

@@ -8,16 +8,19 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from course_lib import doctor
+from course_lib.doctor_packages import locked_versions
+from course_lib.findings import Finding, Report
 from course_lib.settings import ROOT
 
 SITE = Path(sysconfig.get_path("purelib"))
 
 
-def broken_environment(folder, *, without=(), versions={}, modules={}):
+def broken_environment(folder, *, without=(), versions=MappingProxyType({}), modules=MappingProxyType({})):
     """A venv that shares this one's packages, but for those left out, of another version, or replaced by some code.
 
     Gives its Python. Only what is changed is copied: the rest are links.
@@ -47,7 +50,7 @@ def ask(python, function):
     code = f"import dataclasses, json; from course_lib import doctor as d; f = d.{function}(); " \
            "print(json.dumps([dataclasses.asdict(x) for x in (f if isinstance(f, list) else [f])]))"  # fmt: skip
     done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return {row["what"]: doctor.Finding(**row) for row in json.loads(done.stdout)}
+    return {row["what"]: Finding(**row) for row in json.loads(done.stdout)}
 
 
 def problems(findings):
@@ -100,7 +103,7 @@ def test_a_package_that_drifted_or_is_missing_is_named_with_the_command(tmp_path
         assert words in found[what].why
         assert found[what].mend == "make env"
     for name, version in broken.get("versions", {}).items():
-        assert found[name].found == f"{version} (lock: {doctor.locked_versions()[name]})"
+        assert found[name].found == f"{version} (lock: {locked_versions()[name]})"
 
 
 def test_peft_as_old_as_lmdeploy_asks_is_no_longer_excused(tmp_path):
@@ -190,7 +193,9 @@ def test_a_whole_checkpoint_and_own_data_are_found(tmp_path, monkeypatch):
         (tmp_path / task / name).write_text("[{}, {}]", encoding="utf-8")
     monkeypatch.setenv("COURSE_DATA", str(tmp_path))
     assert doctor.model_finding().status == "ok"
-    assert [finding.found for finding in doctor.data_findings()] == [f"2 records, {tmp_path / task}" for task in ("food", "meme")]
+    assert [finding.found for finding in doctor.data_findings()] == [
+        f"2 records, {tmp_path / task}" for task in ("food", "meme")
+    ]
 
 
 def test_little_disk_is_a_problem(monkeypatch):
@@ -200,10 +205,10 @@ def test_little_disk_is_a_problem(monkeypatch):
 
 def test_both_forms_of_the_table_show_every_row_and_every_command():
     rows = (
-        doctor.Finding("Python", "3.11"),
-        doctor.Finding("torch & co", "<missing>", "problem", "why so", "make env"),
+        Finding("Python", "3.11"),
+        Finding("torch & co", "<missing>", "problem", "why so", "make env"),
     )
-    text, page = str(doctor.Report(rows)), doctor.Report(rows)._repr_html_()
+    text, page = str(Report(rows)), Report(rows)._repr_html_()
     assert text.splitlines()[:4] == [
         "ok    Python      3.11",
         "MEND  torch & co  <missing>",

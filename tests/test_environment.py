@@ -56,7 +56,7 @@ def test_the_override_is_still_needed():
 
 def test_the_override_is_explained_where_it_stands():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    comment = text[text.index("[tool.uv]"):text.index("override-dependencies")]
+    comment = text[text.index("[tool.uv]") : text.index("override-dependencies")]
     assert all(word in comment for word in ("lmdeploy", "peft", "transformers"))
 
 
@@ -64,7 +64,11 @@ def test_conda_gets_the_same_python_and_no_versions_of_its_own():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     versions = dict(re.fullmatch(r"([a-z]+)=?(.*)", line).groups() for line in conda["dependencies"])
     wanted = SpecifierSet(PYPROJECT["project"]["requires-python"])
-    assert wanted.contains(f"{versions.pop('python')}.0") and not wanted.contains("3.10.0") and not wanted.contains("3.12.0")
+    assert (
+        wanted.contains(f"{versions.pop('python')}.0")
+        and not wanted.contains("3.10.0")
+        and not wanted.contains("3.12.0")
+    )
     assert not {name for name in versions if name in LOCKED}, "packages come from requirements.lock"
     assert f"filter {conda['name']},$(CONDA_DEFAULT_ENV)" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
@@ -101,7 +105,9 @@ def imports(file):
 
 
 def requirement_of(package, needed):
-    return next(need for need in map(Requirement, metadata.requires(package)) if need.name == needed and not need.marker)
+    return next(
+        need for need in map(Requirement, metadata.requires(package)) if need.name == needed and not need.marker
+    )
 
 
 def unmet(package):

@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from course_lib import figures, figures_architecture, figures_pixel_shuffle, figures_tiling
+from course_lib.figures_pixel_shuffle import numbered_patches
 from course_lib.model_family import FAMILY, STAGE_1_MIXTURE
 from course_lib.pixel_shuffle import space_to_depth, space_to_depth_v1
 from course_lib.scores import Score
@@ -31,14 +32,14 @@ EVERY_FIGURE = {
     "family": figures_architecture.family,
     "mixture": figures_architecture.mixture,
     "parameters": lambda: figures_architecture.parameters({"large": {"vision": 30, "language": 65, "projector": 5}}),
-    "projector training": lambda: figures_architecture.projector_training([3.0, 2.0], {0: 3.0, 2: 2.0}, {"a": 3.0}, "loss"),
+    "training": lambda: figures_architecture.projector_training([3.0, 2.0], {0: 3.0, 2: 2.0}, {"a": 3.0}, "loss"),
     "routing": figures_architecture.routing,
     "pointing": lambda: figures_architecture.pointing([picture(9, 9)] * 3, [(0.5, 0.5)] * 3, [(0.4, 0.5)] * 3),
     "candidates": lambda: figures_tiling.candidates(512, 600),
     "tiles": lambda: figures_tiling.tiles_over_picture(picture(800, 600)),
     "budget": lambda: figures_tiling.token_budget({"photo": (800, 600)}, tile_size=448, tokens_per_tile=256),
     "withheld": lambda: figures_tiling.withheld({"count": (Score("a", 9, 10), Score("b", 2, 10))}, ("with", "without")),
-    "cells": lambda: figures_pixel_shuffle.cells({"x": figures_pixel_shuffle.numbered_patches(4, 4, 2)}, width=4, channels=2),
+    "cells": lambda: figures_pixel_shuffle.cells({"x": numbered_patches(4, 4, 2)}, width=4, channels=2),
 }  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def test_the_whiskers_are_the_wilson_intervals():
 
 
 def test_the_cells_are_what_the_function_made():
-    x = figures_pixel_shuffle.numbered_patches(4, 4, 2)
+    x = numbered_patches(4, 4, 2)
 
     def labels(tensor: torch.Tensor) -> list[str]:
         figure = figures_pixel_shuffle.cells({"panel": tensor}, width=4, channels=2)
@@ -133,4 +134,4 @@ def test_the_cells_are_what_the_function_made():
 
 def test_too_many_patches_for_the_alphabet_are_refused():
     with pytest.raises(ValueError, match="at most 26"):
-        figures_pixel_shuffle.cells({"x": figures_pixel_shuffle.numbered_patches(6, 6, 1)}, width=6, channels=1)
+        figures_pixel_shuffle.cells({"x": numbered_patches(6, 6, 1)}, width=6, channels=1)

@@ -1,4 +1,4 @@
-"""`pytest --nbval` with notebooks/conftest.py: figures are shown, a failure ends its notebook, skipped cells are seen."""
+"""`pytest --nbval` with notebooks/conftest.py: figures show, a failure ends its notebook, skipped cells are seen."""
 
 import os
 import re
@@ -43,7 +43,18 @@ def verdicts(tmp_path_factory):
     }
     for name, cells in notebooks.items():
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
-    command = [sys.executable, "-m", "pytest", "-v", "-rs", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-rs",
+        "--nbval",
+        "--nbval-current-env",
+        "-p",
+        "no:cacheprovider",
+        str(folder),
+    ]
     environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     found = re.findall(r"^(\d\d_[a-z]+)::ipynb::Cell (\d) +([A-Z]+)", done.stdout, flags=re.MULTILINE)

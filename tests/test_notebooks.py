@@ -1,4 +1,4 @@
-"""The notebooks are kept as a reader needs them: executed, described, in small cells, with links that lead somewhere."""
+"""The notebooks are kept as a reader needs them: executed, described, in small cells, with live links."""
 
 import re
 import statistics
@@ -44,7 +44,9 @@ def where(path, cell):
 
 def shows_picture(cell):
     data = [output.get("data", {}) for output in cell.get("outputs", ())]
-    return any(mime in one for one in data for mime in PICTURES) or any("<img " in one.get("text/html", "") for one in data)
+    return any(mime in one for one in data for mime in PICTURES) or any(
+        "<img " in one.get("text/html", "") for one in data
+    )
 
 
 def prose(notebook):
@@ -60,7 +62,9 @@ def test_the_course_is_complete():
 def test_it_is_valid_and_normalised(notebook):
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec == KERNEL, "run: make notebooks"
-    assert set(notebook.metadata) <= {"kernelspec", "language_info"} and notebook.metadata.language_info == {"name": "python"}
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"} and notebook.metadata.language_info == {
+        "name": "python"
+    }
     assert [cell.id for cell in notebook.cells if set(cell.metadata) & set(VOLATILE)] == []
 
 
@@ -69,7 +73,9 @@ def test_every_cell_was_executed_in_order_and_none_failed(path, notebook):
     # A stripped notebook is not compared by nbval, and would stay green whatever its cells do.
     assert counts and None not in counts, "run: make notebooks"
     assert counts == sorted(counts)
-    failed = [where(path, cell) for cell in code_cells(notebook) for output in cell.outputs if output.output_type == "error"]
+    failed = [
+        where(path, cell) for cell in code_cells(notebook) for output in cell.outputs if output.output_type == "error"
+    ]
     assert failed == []
     assert any(cell.outputs for cell in executed_cells(notebook))
 
@@ -88,7 +94,7 @@ def test_every_figure_is_described_in_words_below_it(path, notebook):
     missing = []
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code" and shows_picture(cell):
-            text = next((below for below in notebook.cells[number + 1:] if below.cell_type == "markdown"), None)
+            text = next((below for below in notebook.cells[number + 1 :] if below.cell_type == "markdown"), None)
             if text is None or len(description(text)) < 40:
                 missing.append(where(path, cell))
     assert missing == [], "the text cell below a figure begins with `*Figure:* ` and says what is to be seen"
@@ -107,7 +113,9 @@ def test_pictures_in_html_have_alternative_text(path, notebook):
 
 def test_its_links_lead_somewhere(path, notebook):
     text = prose(notebook)
-    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target and not target.startswith("#")]
+    targets = [
+        target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target and not target.startswith("#")
+    ]
     files = [target.split("#")[0] for target in targets]
     assert [file for file in files if not (path.parent / file).exists()] == []
     assert re.findall(r"!\[[^\]]*\]\(https?://", text) == [], "pictures are kept here, not linked"

@@ -7,7 +7,23 @@ import pytest
 
 from course_lib.settings import ROOT
 
-TEXT = {"", ".py", ".md", ".toml", ".yml", ".yaml", ".json", ".jsonl", ".lock", ".ipynb", ".txt", ".cfg", ".svg", ".css", ".js"}
+TEXT = {
+    "",
+    ".py",
+    ".md",
+    ".toml",
+    ".yml",
+    ".yaml",
+    ".json",
+    ".jsonl",
+    ".lock",
+    ".ipynb",
+    ".txt",
+    ".cfg",
+    ".svg",
+    ".css",
+    ".js",
+}
 # Package indexes and their mirrors, home folders, and keys.
 UNWANTED = re.compile(
     r"(?:files\.)?pythonhosted\.org|pypi\.org/simple|registry\.npmjs|/simple/[a-z]|--index-url|"
@@ -55,7 +71,11 @@ def test_no_file_runs_a_checkpoints_code_or_unpickles():
     files = [path for folder in ("course_lib", "tests", "notebooks") for path in (ROOT / folder).rglob("*.py")]
     files += (ROOT / "notebooks").rglob("*.ipynb")
     assert len(files) > 20
-    assert [str(path) for path in files if path.name != "test_repository.py" and calls.search(path.read_text(encoding="utf-8"))] == []
+    assert [
+        str(path)
+        for path in files
+        if path.name != "test_repository.py" and calls.search(path.read_text(encoding="utf-8"))
+    ] == []
 
 
 def test_the_readmes_commands_exist():
@@ -67,7 +87,9 @@ def test_the_readmes_commands_exist():
     modules = set(re.findall(r"python -m (course_lib(?:\.[a-z_]+)*)", readme))
     for module in modules:
         path = ROOT / module.replace(".", "/")
-        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file() or (path / "__init__.py").is_file(), module
+        assert (
+            path.with_suffix(".py").is_file() or (path / "__main__.py").is_file() or (path / "__init__.py").is_file()
+        ), module
 
 
 def test_the_readmes_links_and_pictures_exist():

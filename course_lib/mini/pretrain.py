@@ -1,4 +1,4 @@
-"""Make `internvl-mini` from nothing: vocabulary, random weights, three stages of training, examination, card.
+"""Make `internvl-mini` from nothing: vocabulary, random weights, four stages of training, examination, card.
 
     python -m course_lib.mini.pretrain --out data/internvl-mini --work build/pretrain
 
@@ -45,12 +45,15 @@ class Stage:
     learning_rate: float
     last_rate: float  # where the cosine ends, as a fraction of learning_rate
     learns: str = "all"  # "sight": the vision tower alone, from what lies at each patch; "talk": all but the tower
+    heads: tuple[str, ...] = ()  # what "sight" learns to tell of each patch
 
 
 STAGES = (
-    Stage("seeing", 96_000, 32, world.SINGLE_SIZES, 1, 1.5e-3, 0.05, learns="sight"),
+    Stage("seeing", 96_000, 32, world.SINGLE_SIZES, 1, 1.5e-3, 0.05, learns="sight", heads=("kind", "colour")),
     Stage("single tiles", 48_000, 16, world.SINGLE_SIZES, 3, 1e-3, 0.2, learns="talk"),
-    Stage("several tiles", 28_000, 16, world.TILED_SIZES + ((112, 112), (112, 112), (112, 112)), 3, 4e-4, 0.0),
+    Stage("counting", 32_000, 32, world.SINGLE_SIZES + world.TILED_SIZES[2:4], 1, 1e-3, 0.05, learns="sight",
+          heads=tuple(sight.HEADS)),
+    Stage("several tiles", 28_000, 16, world.TILED_SIZES + world.SINGLE_SIZES[:4], 3, 8e-4, 0.0, learns="talk"),
 )
 
 CARD = """# internvl-mini
@@ -201,7 +204,7 @@ def train_stage(
     torch.manual_seed(seed)
     pad = vlm.tokenizer.pad_token_id
     if stage.learns == "sight":
-        module = sight.Sight(vlm.model.model.vision_tower, vlm.model.config.vision_config.hidden_size)
+        module = sight.Sight(vlm.model.model.vision_tower, vlm.model.config.vision_config.hidden_size, stage.heads)
         collator = collate_patches
     else:
         module, collator = vlm.model, partial(collate, pad_token_id=pad)

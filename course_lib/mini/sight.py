@@ -1,4 +1,4 @@
-"""Before it learns to talk, the mini's vision tower learns to see: which thing, in which colour, at each patch.
+"""Before it learns to talk, the mini's vision tower learns to see: which thing, which colour, how many, where, at each patch.
 
 The real InternViT too was trained on its own (by contrast with texts) before it met a language model. Here the pictures
 are drawn by code, so that what lies under each patch is known, and 64 labels a tile teach far more than one sentence.
@@ -12,11 +12,13 @@ from course_lib.mini import world
 from course_lib.mini.sprites import COLOURS
 from course_lib.tiling import choose_grid
 
-KINDS = ("background", *world.THINGS, *world.CONTAINERS)
-COLOUR_NAMES = ("none", *COLOURS)
-# Most patches are background or container, and easy: they count less.
-KIND_WEIGHTS = (0.1, *(1.0 for _ in world.THINGS), *(0.3 for _ in world.CONTAINERS))
-COLOUR_WEIGHTS = (0.1, *(1.0 for _ in COLOURS))
+# What can be said of a patch. Most patches are background or container, and easy: they count less.
+KINDS = {"background": 0.1, **dict.fromkeys(world.THINGS, 1.0), **dict.fromkeys(world.CONTAINERS, 0.3)}
+COLOUR_NAMES = {"none": 0.1, **dict.fromkeys(COLOURS, 1.0)}
+COUNTS = {0: 0.1, 1: 0.6, **dict.fromkeys(range(2, world.MAX_COUNT + 1), 1.0)}
+PLACES = {"nowhere": 0.1, **dict.fromkeys(world.PLACES, 1.0), "inside": 1.0}
+WHOLE = (0.0, 0.0, 1.0, 1.0)  # a region: left, top, right, bottom as fractions of the picture
+HEADS = {"kind": KINDS, "colour": COLOUR_NAMES, "count": COUNTS, "place": PLACES}
 
 
 def tile_regions(image: Image.Image, tiles: int, *, max_tiles: int, tile_size: int) -> list[tuple[float, ...]]:
@@ -24,37 +26,44 @@ def tile_regions(image: Image.Image, tiles: int, *, max_tiles: int, tile_size: i
     columns, rows = choose_grid(*image.size, max_tiles=max_tiles, tile_size=tile_size)
     regions = [
         (c / columns, r / rows, (c + 1) / columns, (r + 1) / rows) for r in range(rows) for c in range(columns)
-    ]
-    return regions if tiles == columns * rows else [*regions, (0.0, 0.0, 1.0, 1.0)]
+    ]  # a single tile shows the whole
+    return regions if tiles == columns * rows else [*regions, WHOLE]
 
 
 def patch_labels(placed: tuple[world.Placed, ...], region: tuple[float, ...], side: int) -> torch.Tensor:
-    """What lies at each of `side` x `side` patches of a region: kind and colour, [2, side * side]."""
+    """What lies at each of `side` x `side` patches of a region: an index for each of HEADS, [heads, side * side].
+
+    How many and where can be told from the whole picture only: in a tile that shows a part of it they are -100, unasked.
+    """
     left, top, right, bottom = region
     centres = (torch.arange(side) + 0.5) / side
     x = (left + (right - left) * centres)[None, :]  # [1, side]
     y = (top + (bottom - top) * centres)[:, None]  # [side, 1]
-    labels = torch.zeros(2, side, side, dtype=torch.long)
+    labels = torch.zeros(len(HEADS), side, side, dtype=torch.long)
     for thing in placed:  # 0.85: the corners of a thing's square are mostly empty
         inside = ((x - thing.x).abs() < 0.85 * thing.half_width) & ((y - thing.y).abs() < 0.85 * thing.half_height)
-        labels[0][inside] = KINDS.index(thing.kind)
-        labels[1][inside] = COLOUR_NAMES.index(thing.colour)
+        for row, (name, classes) in enumerate(HEADS.items()):
+            labels[row][inside] = list(classes).index(getattr(thing, name))
+    if region != WHOLE:
+        labels[[list(HEADS).index("count"), list(HEADS).index("place")]] = -100
     return labels.flatten(1)
 
 
 class Sight(nn.Module):
-    """A vision tower with two linear heads on its patches: which thing, and which colour."""
+    """A vision tower with linear heads on its patches: which thing, which colour, how many of them, at which place."""
 
-    def __init__(self, vision_tower: nn.Module, hidden: int):
+    def __init__(self, vision_tower: nn.Module, hidden: int, heads: tuple[str, ...]):
         super().__init__()
         self.vision_tower = vision_tower
-        self.kind, self.colour = nn.Linear(hidden, len(KINDS)), nn.Linear(hidden, len(COLOUR_NAMES))
+        self.heads = nn.ModuleDict({name: nn.Linear(hidden, len(HEADS[name])) for name in heads})
 
     def forward(self, pixel_values: torch.Tensor, patches: torch.Tensor) -> dict[str, torch.Tensor]:
-        """`pixel_values` [tiles, 3, S, S], `patches` [tiles, 2, patches] -> the weighted mean cross-entropy of both heads."""
+        """`pixel_values` [tiles, 3, S, S], `patches` [tiles, heads, patches] -> the heads' summed weighted cross-entropy."""
         seen = self.vision_tower(pixel_values).last_hidden_state[:, 1:]  # [tiles, patches, hidden], no class token
-        kinds, colours = self.kind(seen).flatten(0, 1), self.colour(seen).flatten(0, 1)
-        kind_weights, colour_weights = (kinds.new_tensor(w, dtype=torch.float32) for w in (KIND_WEIGHTS, COLOUR_WEIGHTS))
-        loss = nn.functional.cross_entropy(kinds.float(), patches[:, 0].flatten(), kind_weights)
-        loss = loss + nn.functional.cross_entropy(colours.float(), patches[:, 1].flatten(), colour_weights)
-        return {"loss": loss, "kinds": kinds}
+        loss = 0.0
+        for row, (name, classes) in enumerate(HEADS.items()):
+            if name in self.heads:
+                scores = self.heads[name](seen).float().flatten(0, 1)  # [tiles * patches, classes]
+                weights = scores.new_tensor(list(classes.values()))
+                loss = loss + nn.functional.cross_entropy(scores, patches[:, row].flatten(), weights)
+        return {"loss": loss}

@@ -114,10 +114,15 @@ def _cells(count: int, width: float, height: float, rng: Random) -> list[tuple[f
 
 @dataclass(frozen=True)
 class Placed:
-    """Where one thing or container was painted: its middle and half its sides, as fractions of the picture."""
+    """Where one thing or container was painted: its middle and half its sides, as fractions of the picture.
+
+    `count` and `place` are its group's (a container is one, and in the "middle").
+    """
 
     kind: str
     colour: str
+    count: int
+    place: str
     x: float
     y: float
     half_width: float
@@ -135,13 +140,14 @@ def _paint_group(canvas: Canvas, group: Group, box: tuple[float, ...], largest: 
         each = size * rng.uniform(0.92, 1.0)
         x, y = left + x + dx, top + y + dy
         THINGS[group.thing].draw(canvas, x, y, each, colour, rng)
-        placed.append(_placed(canvas, group.thing, group.colour, x, y, each))
+        placed.append(_placed(canvas, group, x, y, each))
     return placed
 
 
-def _placed(canvas: Canvas, kind: str, colour: str, x: float, y: float, side: float) -> Placed:
+def _placed(canvas: Canvas, group: Group, x: float, y: float, side: float) -> Placed:
     width, height = canvas.width, canvas.height
-    return Placed(kind, colour, x / width, y / height, side / 2 / width, side / 2 / height)
+    half = (side / 2 / width, side / 2 / height)
+    return Placed(group.thing, group.colour, group.count, group.place, x / width, y / height, *half)
 
 
 def _distance(a: tuple[int, ...], b: tuple[int, ...]) -> int:
@@ -167,7 +173,7 @@ def paint(scene: Scene, width: int, height: int, rng: Random, *, largest: float 
         side = short * rng.uniform(0.86, 0.98)
         x, y = width / 2 + (width - side) / 2 * rng.uniform(-0.6, 0.6), height / 2
         CONTAINERS[scene.container].draw(canvas, x, y, side, colour, rng)
-        placed = [_placed(canvas, scene.container, scene.container_colour, x, y, side)]
+        placed = [_placed(canvas, Group(scene.container, scene.container_colour, 1, "middle"), x, y, side)]
         x0, y0 = x - side / 2, y - side / 2
         for group, (a, b, c, d) in zip(scene.groups, IN_CONTAINER[len(scene.groups)], strict=True):
             box = ((x0 + a * side) / width, (y0 + b * side) / height, (x0 + c * side) / width, (y0 + d * side) / height)
