@@ -18,6 +18,11 @@ WORKERS ?= 2
 export JUPYTER_PREFER_ENV_PATH := 1
 unexport JUPYTER_PATH PYTHONPATH PYTHONHOME
 
+# uv trusts whom this machine trusts, as pip does (a company's proxy, say), where the machine has a list of its own.
+ifneq ($(wildcard /etc/ssl/certs/* /etc/pki/tls/certs/*),)
+export UV_SYSTEM_CERTS ?= 1
+endif
+
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ class Outcome:
     notebook: Path
     executed: nbformat.NotebookNode
     seconds: float
+    memory: int  # bytes that its kernel held at most, models and all
     failed_cell: int | None = None  # None: all went well
     error: str = ""
 
@@ -81,15 +84,41 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
     environment = {
         name: value for name, value in os.environ.items() if name != "MPLBACKEND"
     }  # figures are shown inline
-    start, failed_cell, error = time.perf_counter(), None, ""
+    start, failed_cell, error, watch = time.perf_counter(), None, "", _MemoryWatch()
     try:
-        client.execute(env=environment)
+        with watch:
+            client.execute(env=environment)
     except CellExecutionError as failure:
         failed_cell, error = running, f"{failure.ename}: {failure.evalue} (in the cell that begins `{first_line}`)"
     except DeadKernelError:
         failed_cell, error = running, f"the kernel died, out of memory? (in the cell that begins `{first_line}`)"
     normalise(executed)
-    return Outcome(notebook, executed, time.perf_counter() - start, failed_cell, error)
+    return Outcome(notebook, executed, time.perf_counter() - start, watch.peak, failed_cell, error)
+
+
+class _MemoryWatch:
+    """Looks at the memory of this process's children twice a second, while it is entered; `peak` in bytes."""
+
+    def __init__(self) -> None:
+        self.peak, self._left = 0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        import psutil
+
+        while not self._left.wait(0.5):
+            held = 0
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):  # it ended since
+                    held += child.memory_info().rss
+            self.peak = max(self.peak, held)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self._left.set()
+        self._thread.join()
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -133,7 +162,7 @@ def _run_one(notebook: Path, position: str, gpu: bool) -> Outcome:
     outcome = execute(notebook, gpu=gpu, on_cell=show)
     erase = f"\r\033[K{line}" if sys.stdout.isatty() else ""
     state = "ok" if outcome.failed_cell is None else f"FAILED in In [{outcome.failed_cell}]"
-    print(f"{erase}{outcome.seconds:7.1f} s  {state}", flush=True)
+    print(f"{erase}{outcome.seconds:7.1f} s  {outcome.memory / 1e9:4.1f} GB  {state}", flush=True)
     return outcome
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_qlora_lowers_the_loss_and_writes_down_what_made_it(undisturbed, checkpo
     assert step.keys() >= {"epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_mib", "seconds"}
     assert undisturbed.recipe == replace(QUICK, keep=9) and undisturbed.finished
     assert undisturbed.about["data"]["train"]["records"] == 12
-    assert undisturbed.about["versions"]["torch"] == torch.__version__
+    assert undisturbed.about["versions"]["torch"] == version("torch")
     assert {path.name for path in undisturbed.folder.glob("checkpoint-*")} == {f"checkpoint-{n}" for n in (2, 4, 6)}
     assert (undisturbed.adapter_folder / "adapter_model.safetensors").is_file()
     assert not list(undisturbed.folder.rglob("*.bin"))

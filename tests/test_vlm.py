@@ -103,12 +103,13 @@ def test_an_answer_ends_at_the_stop_tokens(tiny):
     names = tiny.tokenizer.convert_ids_to_tokens(list(tiny.spec.stop_token_ids))
     assert sorted(names) == ["</s>", "<|im_end|>"]
     inputs = tiny.encode_prompt([{"role": "user", "content": "hi"}])
-    tokens = list(tiny._new_tokens(inputs, 12, 0, 1, None))
-    stop = next(token for token in tokens if token != tokens[0])
-    shorter = VLM(tiny.model, tiny.tokenizer, replace(tiny.spec, stop_token_ids=(0, stop)))
-    expected = tiny.tokenizer.decode(tokens[: tokens.index(stop)]).strip()
-    assert shorter.answer("hi", max_new_tokens=12) == expected
-    assert shorter.answer_batch(["hi"], [None], max_new_tokens=12, progress=False) == [expected]
+    drawn = list(tiny._new_tokens(inputs, 12, 3.0, 1.0, 0))
+    shorter = VLM(tiny.model, tiny.tokenizer, replace(tiny.spec, stop_token_ids=(0, drawn[-1])))
+    expected = tiny.tokenizer.decode(drawn[: drawn.index(drawn[-1])], skip_special_tokens=True).strip()
+    assert shorter.answer("hi", max_new_tokens=12, temperature=3.0, seed=0) == expected
+    (first,) = tiny._new_tokens(inputs, 1, 0, 1.0, None)
+    silent = VLM(tiny.model, tiny.tokenizer, replace(tiny.spec, stop_token_ids=(0, first)))
+    assert silent.answer_batch(["hi"], [None], max_new_tokens=5, progress=False) == [""]
 
 
 def test_the_next_token_distribution_is_one_and_leads_where_greedy_goes(tiny):

@@ -1,4 +1,4 @@
-"""Make `internvl-mini` from nothing: vocabulary, random weights, four stages of training, examination, card.
+"""Make `internvl-mini` from nothing: vocabulary, random weights, five stages of training, examination, card.
 
     python -m course_lib.mini.pretrain --out data/internvl-mini --work build/pretrain
 
@@ -44,7 +44,8 @@ class Stage:
     turns: int
     learning_rate: float
     last_rate: float  # where the cosine ends, as a fraction of learning_rate
-    learns: str = "all"  # "sight": the vision tower alone, from what lies at each patch; "talk": all but the tower
+    learns: str  # "sight": the vision tower alone, from what lies at each patch; "talk": all but the
+    # tower; "read": the language model alone, from conversations without pictures
     heads: tuple[str, ...] = ()  # what "sight" learns to tell of each patch
 
 
@@ -53,7 +54,8 @@ STAGES = (
     Stage("single tiles", 48_000, 16, world.SINGLE_SIZES, 3, 1e-3, 0.2, learns="talk"),
     Stage("counting", 32_000, 32, world.SINGLE_SIZES + world.TILED_SIZES[2:4], 1, 1e-3, 0.05, learns="sight",
           heads=tuple(sight.HEADS)),
-    Stage("several tiles", 28_000, 16, world.TILED_SIZES + world.SINGLE_SIZES[:4], 3, 8e-4, 0.0, learns="talk"),
+    Stage("reading", 40_000, 32, world.SINGLE_SIZES, 3, 1e-3, 0.2, learns="read"),
+    Stage("several tiles", 22_400, 16, world.TILED_SIZES + world.SINGLE_SIZES[:4], 3, 8e-4, 0.0, learns="talk"),
 )
 
 CARD = """# internvl-mini
@@ -175,6 +177,9 @@ class DrawnSamples(Dataset):
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         stage, spec = self.stage, self.spec
+        if stage.learns == "read":
+            messages = world.reading(number, split=f"train/{stage.name}", turns=stage.turns)
+            return {name: torch.tensor(ids) for name, ids in encode_example(messages, self.tokenizer).items()}
         size = stage.sizes[(number // stage.batch * 7) % len(stage.sizes)]
         drawn = world.sample(number, split=f"train/{stage.name}", size=size, turns=stage.turns)
         max_tiles = 1 if max(size) < 200 else spec.max_tiles
@@ -209,7 +214,8 @@ def train_stage(
     else:
         module, collator = vlm.model, partial(collate, pad_token_id=pad)
         # A tower that learns along with a language model that cannot talk yet forgets what it has seen.
-        vlm.model.model.vision_tower.requires_grad_(stage.learns == "all")
+        vlm.model.model.vision_tower.requires_grad_(False)
+        vlm.model.model.multi_modal_projector.requires_grad_(stage.learns == "talk")
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=stage.samples // stage.batch,

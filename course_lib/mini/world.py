@@ -329,3 +329,21 @@ def sample(number: int, *, split: str = "train", size: tuple[int, int] = (112, 1
             ask = f"<image>\n{ask}" if rng.random() < 0.7 else f"{ask}\n<image>"
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}]
     return Sample(image, scene, tuple(placed), tuple(messages))
+
+
+def reading(number: int, *, split: str = "train", turns: int = 3) -> tuple[dict, ...]:
+    """Conversation `number` without a picture: copying, or questions about a caption that the user gives in words."""
+    rng = Random(f"{split}/{number}")
+    scene = draw_scene_by_chance(rng, wide=True)
+    told = rng.choice((caption_zh, caption_en))(scene)
+    copies = rng.random() < 0.5
+    messages = []
+    for turn in range(turns):
+        if copies:
+            ask, answer = copying(rng)
+        else:
+            kinds = KINDS if turn else KINDS[1:]
+            ask, answer = question(rng.choice(kinds), rng.choice(("zh", "en")), scene, rng)
+            ask = ask if turn else f"{told}{ask}"
+        messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": answer}]
+    return tuple(messages)
