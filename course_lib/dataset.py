@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from course_lib.records import DataError, Problem, Record, load_task, picture_problems, read_records, split_by_picture
+from course_lib.data_problems import DataError, Problem
+from course_lib.records import Record, load_task, picture_problems, read_records, split_by_picture
 from course_lib.tiling import choose_grid, tile_image, to_pixel_values
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Live curves of a training: one picture in a notebook, redrawn in place; without a notebook, a PNG in the run's folder.
+"""Live curves of a training: in a notebook one picture, redrawn in place; elsewhere a PNG in the run's folder.
 
 The picture is one display that is updated, with a constant text form. So a strict notebook test, which compares
 texts and not PNGs, passes, and the saved notebook shows the last frame.
@@ -135,7 +135,7 @@ def _draw_losses(axes: Axes, metrics: Metrics) -> None:
     if steps:
         axes.plot(steps, losses, color=TRAINING, alpha=0.25, linewidth=1)
         smooth = smoothed(losses)
-        axes.plot(steps, smooth, color=TRAINING, linewidth=2, label=f"training (smoothed over the thin line): {smooth[-1]:.3f}")
+        axes.plot(steps, smooth, color=TRAINING, linewidth=2, label=f"training, smoothed: {smooth[-1]:.3f}")
     steps, losses = series(metrics, "eval_loss")
     if steps:
         axes.plot(steps, losses, color=HELD_OUT, marker="o", markersize=4, linewidth=1.5,

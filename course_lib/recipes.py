@@ -64,7 +64,8 @@ class Recipe:
             "log_every": (self.log_every >= 1, "1 or more"),
             "keep": (self.keep >= 1, "1 or more"),
         }
-        wrong = [f"{name}={getattr(self, name)!r} (should be {wanted})" for name, (ok, wanted) in checks.items() if not ok]
+        wrong = [f"{name}={getattr(self, name)!r} (should be {wanted})"
+                 for name, (right, wanted) in checks.items() if not right]
         if wrong:
             raise ValueError(f"recipe {self.name!r}: " + "; ".join(wrong))
 
@@ -112,11 +113,11 @@ FOOD_LORA = Recipe(
 
 # The same tasks for internvl-mini on two CPU cores: a model this small takes and needs larger steps.
 MINI_FOOD = Recipe(
-    "mini-food", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=2, batch_size=16,
-    accumulation=1, learning_rate=1e-3, cache_vision=True, eval_every=25, save_every=50,
+    "mini-food", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=6, batch_size=16,
+    accumulation=1, learning_rate=2e-3, cache_vision=True, eval_every=77, save_every=154,
 )
 MINI_MEME = Recipe(
-    "mini-meme", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=4, batch_size=16,
-    accumulation=1, learning_rate=1e-3, cache_vision=True, eval_every=25, save_every=50,
+    "mini-meme", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=12, batch_size=16,
+    accumulation=1, learning_rate=2e-3, cache_vision=True, eval_every=72, save_every=144,
 )
 RECIPES = {recipe.name: recipe for recipe in (MINI_FOOD, MINI_MEME, FOOD_LORA, MEME_QLORA)}

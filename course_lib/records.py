@@ -1,15 +1,17 @@
 """Training records from the files learners have: LLaVA/CLoT, FoodieQA, json or jsonl, with every problem listed."""
 
+from __future__ import annotations
+
 import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from course_lib.conversation import CONTROL_TOKENS, IMAGE_MARK
+from course_lib.data_problems import DataError, Problem, Reporter, shown
+from course_lib.record_layouts import parse
 
-ROLES = {"human": "user", "gpt": "assistant"}  # the file's names -> the prompt's names
 TASK_FILES = {
     "food": {"train": "sivqa_tidy.json", "test": "sivqa_test.json"},
     "meme": {"train": "ex_cn.json", "test": "ex_cn_test.json"},

@@ -74,8 +74,9 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     try:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except torch.OutOfMemoryError as error:
-        error.add_note(f"What helps most: gradient_checkpointing=True; batch_size={max(1, recipe.batch_size // 2)} with "
-                       f"accumulation={recipe.accumulation * 2} (the same steps); fewer tiles (max_tiles).")
+        half = max(1, recipe.batch_size // 2)
+        error.add_note(f"What helps most: gradient_checkpointing=True; batch_size={half} with "
+                       f"accumulation={recipe.accumulation * 2} (the same steps); a lower max_tiles.")
         raise
     if trainer.is_world_process_zero():
         save_adapter(adapted, folder / runs.ADAPTER)
@@ -194,8 +195,8 @@ class VLTrainer(Trainer):
         now = time.perf_counter()
         if "loss" in logs:
             if not math.isfinite(logs["loss"]):
-                raise FloatingPointError(f"the loss became {logs['loss']} at step {self.state.global_step}: use a lower "
-                                         "learning_rate, or precision='bf16' instead of 'fp16'")
+                raise FloatingPointError(f"the loss became {logs['loss']} at step {self.state.global_step}: use a "
+                                         "lower learning_rate, or precision='bf16' instead of 'fp16'")
             logs["tokens_per_second"] = int(self.tokens) / (now - self.lap)
             self.tokens.zero_()
             self.lap = now

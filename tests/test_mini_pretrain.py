@@ -64,12 +64,14 @@ def test_the_shipped_mini_is_a_small_internvl2_in_the_official_layout(mini):
     assert sum(f.stat().st_size for f in MINI.iterdir()) < 25e6
 
 
-def test_the_shipped_mini_passes_its_examination(mini):
-    torch.manual_seed(0)
+def test_the_shipped_mini_does_in_its_examination_what_its_card_says(mini):
+    card = (MINI / "README.md").read_text(encoding="utf-8")
     scores = exam.examine(mini, 40, progress=False)
-    # The card has the figures of 200 questions each; 40 leave room for chance.
-    weak = {name: score.rate for name, score in scores.items() if score.rate < (0.82 if name[0] == "caption" else 0.87)}
-    assert weak == {}
+    for (kind, language, tiles), score in scores.items():
+        row = next(line for line in card.splitlines() if line.startswith(f"| {kind} | {language} | {tiles} |"))
+        stated = float(row.split("|")[5].strip(" %")) / 100
+        # 40 of the card's 200 questions: an interval around them that misses the stated rate is no accident.
+        assert score.low - 0.05 <= stated <= score.high + 0.05, (kind, language, tiles, score, stated)
 
 
 def test_the_shipped_mini_answers_both_tasks_plainly(mini):
@@ -87,4 +89,4 @@ def test_withholding_tiles_makes_answers_about_wide_pictures_worse(mini):
     for max_tiles in (None, 1):
         answers = mini.answer_batch(questions, images, max_new_tokens=80, max_tiles=max_tiles, progress=False)
         right[max_tiles] = sum(a == item.answer for a, item in zip(answers, asked, strict=True))
-    assert right[1] < 0.8 * right[None]
+    assert right[1] < 0.8 * right[None], right
