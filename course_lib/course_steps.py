@@ -102,9 +102,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _show_curves(run: Run) -> None:
+    """The curves of a finished run, in the same form in which a live plot leaves them."""
+    import io
+
     from IPython.display import display
 
-    from course_lib.loss_plot import LossPlot
+    from course_lib.loss_plot import TEXT_FORM, LossPlot
 
     print(f"already trained: {run.folder.name}")
-    display(LossPlot.from_metrics(run.folder / "metrics.jsonl"))
+    png = io.BytesIO()
+    LossPlot.from_metrics(run.folder / "metrics.jsonl").savefig(png, format="png", dpi=80)
+    display({"image/png": png.getvalue(), "text/plain": TEXT_FORM}, raw=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from course_lib.evaluation import SCORE_WORDS, Evaluation
-from course_lib.figures import BLUE, GREEN, ORANGE, PINK, RED
+from course_lib.figures import BLUE, GREEN, ORANGE, PINK, RED, finish
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ CUISINES = {
 
 def rates(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None, *, title: str = "") -> Figure:
     """One row a score, one point a model, whiskers = 95 % Wilson interval; per-cuisine scores only if named."""
-    from matplotlib.figure import Figure
+    import matplotlib.pyplot as plt
 
     if names is None:
         names = [name for name in evaluations[0].scores.verdicts if not name.startswith("cuisine: ")]
@@ -28,8 +28,7 @@ def rates(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None,
         raise ValueError(f"these evaluations have no rates to draw: {evaluations[0].scores.note}")
     if len(evaluations) > len(STYLES):
         raise ValueError(f"{len(evaluations)} evaluations; a figure tells at most {len(STYLES)} apart")
-    figure = Figure(figsize=(7, 1.2 + 0.55 * len(names)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.55 * len(names)), layout="constrained")
     for order, (evaluation, (colour, marker)) in enumerate(zip(evaluations, STYLES)):
         offset = 0.5 * (order - (len(evaluations) - 1) / 2) / len(evaluations)
         scores = [evaluation.scores[name] for name in names]
@@ -46,7 +45,7 @@ def rates(evaluations: Sequence[Evaluation], names: Sequence[str] | None = None,
     figure.legend(loc="outside lower center", ncols=len(evaluations), frameon=False)
     if title:
         axes.set_title(title)
-    return figure
+    return finish(figure)
 
 
 def _words(name: str) -> str:

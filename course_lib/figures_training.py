@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from course_lib.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, tint
+from course_lib.figures import BLUE, FAINT, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, finish, tint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,11 +138,10 @@ def fidelity_figure(kl: Mapping[str, float]) -> Figure:
 
 
 def _panels(rows: int, columns: int, size: tuple[float, float], **grid: Any) -> tuple[Figure, list[Axes]]:
-    """A figure of its own (pyplot would show it a second time) and its axes, without frames on top and right."""
-    from matplotlib.figure import Figure
+    """A figure, closed for pyplot (the cell that returns it shows it), and its axes without frames on top and right."""
+    import matplotlib.pyplot as plt
 
-    figure = Figure(figsize=size, layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False, **grid).flat)
-    for one in axes:
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **grid)
+    for one in axes.flat:
         one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return finish(figure), list(axes.flat)
