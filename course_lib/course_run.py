@@ -130,7 +130,10 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(key, None)
         for output in cell.get("outputs", ()):
             # A widget is drawn by its kernel only; what stays is the text form beside it.
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            for kind in [kind for kind in data if kind.startswith("text/")]:  # where this clone lies is nobody's business
+                data[kind] = data[kind].replace(str(settings.ROOT), settings.ROOT.name)
 
 
 def _kernel_of_this_python() -> AsyncKernelManager:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,8 +237,9 @@ class VLM:
                     pad_token_id=padding,
                 ),
             )
-        texts = self.tokenizer.batch_decode(generated[:, longest:], skip_special_tokens=True)
-        return [text.strip() for text in texts]
+        stops = set(self.spec.stop_token_ids)
+        answers = [list(takewhile(lambda token: token not in stops, row)) for row in generated[:, longest:].tolist()]
+        return [text.strip() for text in self.tokenizer.batch_decode(answers, skip_special_tokens=True)]
 
     def next_token_distribution(
         self,

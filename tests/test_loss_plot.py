@@ -123,13 +123,15 @@ def test_a_live_notebook_keeps_the_last_frame_and_passes_strict_nbval(tmp_path):
     # The kernel starts in the notebook's folder; it finds course_lib as the course's own notebooks do: by its path.
     path = f"import sys\nsys.path.insert(0, {str(ROOT)!r})"
     notebook.cells.insert(0, nbformat.v4.new_code_cell(path))
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, timeout=600).execute()
+    patience = {"timeout": 600, "startup_timeout": 600}  # seconds, on a machine that is busy with something else
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, **patience).execute()
     pictures = [output for output in notebook.cells[1].outputs if output.output_type == "display_data"]
     assert len(pictures) == 1  # several frames, one display
     assert pictures[0].data.keys() == {"image/png", "text/plain"} and pictures[0].data["text/plain"] == TEXT_FORM
     assert notebook.cells[1].outputs[-1].text == "frames: True\n"
     file = tmp_path / "live.ipynb"
     nbformat.write(notebook, file)
-    strict = ["--nbval", "--nbval-cell-timeout=600", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run([sys.executable, "-m", "pytest", *strict, str(file)], capture_output=True, text=True, cwd=tmp_path, timeout=1200)
+    strict = ["--nbval", "--nbval-cell-timeout=600", "--nbval-kernel-startup-timeout=600", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, "-m", "pytest", *strict, str(file)], capture_output=True, text=True,
+                          cwd=tmp_path, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
