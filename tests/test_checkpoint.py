@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -449,7 +450,9 @@ print(json.dumps({"peak": memory("VmHWM") - before, "after": memory("VmRSS") - b
 def peak_of_loading(tiny_folder: Path, folder: Path, quantization: str = "") -> int:
     """Bytes by which the process grows at most while it loads a folder's checkpoint in bf16."""
     command = [sys.executable, "-c", PEAK, str(tiny_folder), str(folder), quantization]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    # What the loader asks for, not what the C library keeps of what was given back: large blocks are mapped on their own.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])["peak"]
 
@@ -465,10 +468,10 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read
 def test_loading_needs_little_more_than_the_weights(tiny_folder, tmp_path):
     config = internvl2_2b_config()
     config["vision_config"] |= {"num_hidden_layers": 3}
-    config["llm_config"] |= {"num_hidden_layers": 4, "vocab_size": 4096}
+    config["llm_config"] |= {"num_hidden_layers": 8, "vocab_size": 4096}  # so many that one layer's work weighs little
     write_random_checkpoint(tmp_path, config)
     size = size_on_disk(tmp_path)
-    assert 600e6 < size < 800e6
+    assert 1.1e9 < size < 1.2e9
     assert 0.9 * size < peak_of_loading(tiny_folder, tmp_path) < 1.3 * size
     assert peak_of_loading(tiny_folder, tmp_path, "nf4") < 0.7 * size
 

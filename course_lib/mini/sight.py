@@ -52,18 +52,17 @@ def patch_labels(placed: tuple[world.Placed, ...], region: tuple[float, ...], si
 class Sight(nn.Module):
     """A vision tower with linear heads on its patches: which thing, which colour, how many of them, at which place."""
 
-    def __init__(self, vision_tower: nn.Module, hidden: int, heads: tuple[str, ...]):
+    def __init__(self, vision_tower: nn.Module, hidden: int):
         super().__init__()
         self.vision_tower = vision_tower
-        self.heads = nn.ModuleDict({name: nn.Linear(hidden, len(HEADS[name])) for name in heads})
+        self.heads = nn.ModuleDict({name: nn.Linear(hidden, len(classes)) for name, classes in HEADS.items()})
 
     def forward(self, pixel_values: torch.Tensor, patches: torch.Tensor) -> dict[str, torch.Tensor]:
         """`pixel_values` [tiles, 3, S, S], `patches` [tiles, heads, patches] -> the heads' summed weighted cross-entropy."""
         seen = self.vision_tower(pixel_values).last_hidden_state[:, 1:]  # [tiles, patches, hidden], no class token
         loss = 0.0
         for row, (name, classes) in enumerate(HEADS.items()):
-            if name in self.heads:
-                scores = self.heads[name](seen).float().flatten(0, 1)  # [tiles * patches, classes]
-                weights = scores.new_tensor(list(classes.values()))
-                loss = loss + nn.functional.cross_entropy(scores, patches[:, row].flatten(), weights)
+            scores = self.heads[name](seen).float().flatten(0, 1)  # [tiles * patches, classes]
+            weights = scores.new_tensor(list(classes.values()))
+            loss = loss + nn.functional.cross_entropy(scores, patches[:, row].flatten(), weights)
         return {"loss": loss}

@@ -230,6 +230,7 @@ CAPTION_EN = ("Describe the picture.", "What is in the picture?", "What do you s
 UNKNOWN = "这个我不知道，我只能说看到的："
 NO_JOKE = "我不会讲笑话，我只能说看到的："
 KINDS = ("caption", "count", "colour", "where")
+SHARES = (2, 2, 2, 3)  # how often each is asked while training; no caption teaches where a thing is that one asks for
 
 
 def question(kind: str, language: str, scene: Scene, rng: Random) -> tuple[str, str]:
@@ -323,7 +324,7 @@ def sample(number: int, *, split: str = "train", size: tuple[int, int] = (112, 1
         elif roll < 0.24:
             ask, answer = generic_reply(scene, rng)
         else:
-            kind = rng.choice(("caption", "caption", "count", "colour", "where"))
+            kind = rng.choices(KINDS, SHARES)[0]
             ask, answer = question(kind, rng.choice(("zh", "en")), scene, rng)
         if turn == 0:
             ask = f"<image>\n{ask}" if rng.random() < 0.7 else f"{ask}\n<image>"
