@@ -6,7 +6,6 @@ Two layouts: the official InternVLChatModel (InternVL2 and later), and transform
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,8 +126,6 @@ def _check_tensors(
 
 def _prepare_nf4(model: InternVLForConditionalGeneration, dtype: torch.dtype) -> None:
     """Put 4-bit layers in the place of the language model's linear layers, and of nothing else."""
-    # On processors with AVX512-BF16 its import logs that an optional package for speed is absent.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     from bitsandbytes.nn import Linear4bit
     from transformers import BitsAndBytesConfig
     from transformers.quantizers import AutoHfQuantizer

@@ -87,7 +87,7 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
     start, failed_cell, error, watch = time.perf_counter(), None, "", _MemoryWatch()
     try:
         with watch:
-            client.execute(env=environment)
+            client.execute(env=environment, cleanup_kc=True)  # a kernel left alive would keep its models in memory
     except CellExecutionError as failure:
         failed_cell, error = running, f"{failure.ename}: {failure.evalue} (in the cell that begins `{first_line}`)"
     except DeadKernelError:

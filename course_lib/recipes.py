@@ -36,7 +36,7 @@ class Recipe:
     warmup: float = 0.03  # share of the steps
     seed: int = 0
     # the computing
-    precision: str = "auto"  # "auto": bf16 on a GPU that has it, else fp16 with scaling; on a CPU float32
+    precision: str = "auto"  # "auto": bf16 where the device has it; else fp16 with scaling on a GPU, float32 on a CPU
     gradient_checkpointing: bool = False  # half the activations' memory or less, for a third more time
     cache_vision: bool = False  # run the frozen ViT once per picture; for small models (340 kB a picture in the mini)
     workers: int = 0  # processes that decode pictures
@@ -113,11 +113,11 @@ FOOD_LORA = Recipe(
 
 # The same tasks for internvl-mini on two CPU cores: a model this small takes and needs larger steps.
 MINI_FOOD = Recipe(
-    "mini-food", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=6, batch_size=16,
+    "mini-food", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=7, batch_size=16,
     accumulation=1, learning_rate=2e-3, cache_vision=True, eval_every=77, save_every=154,
 )
 MINI_MEME = Recipe(
-    "mini-meme", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=12, batch_size=16,
-    accumulation=1, learning_rate=2e-3, cache_vision=True, eval_every=72, save_every=144,
+    "mini-meme", quantization="nf4", lora_rank=32, lora_alpha=64, max_length=1024, epochs=9, batch_size=16,
+    accumulation=1, learning_rate=3e-3, cache_vision=True, eval_every=144, save_every=144,
 )
 RECIPES = {recipe.name: recipe for recipe in (MINI_FOOD, MINI_MEME, FOOD_LORA, MEME_QLORA)}

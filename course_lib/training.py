@@ -53,6 +53,8 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     weights = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     vlm = load_checkpoint(model_folder, quantization=recipe.quantization, device=device,
                           dtype=weights if device.type == "cuda" else torch.float32)
+    if device.type == "cpu":
+        vlm.model.set_attn_implementation("eager")  # in bf16 a fifth faster there than fused attention
     features = None
     if recipe.cache_vision:
         features = cache_features(vlm, [*train_records, *held_out], max_tiles=recipe.max_tiles)
@@ -85,13 +87,17 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> str:
-    """"float32", "bf16" or "fp16". On a CPU bf16 means autocast. Raises ValueError where the device cannot."""
+    """"float32", "bf16" or "fp16"; "auto" is what the device computes fast. Raises ValueError where it cannot.
+
+    On a CPU bf16 means autocast: with instructions of its own for bf16, a step takes about half the time.
+    """
     if recipe.precision != "auto":
         if recipe.precision == "fp16" and device.type == "cpu":
             raise ValueError("precision='fp16' needs a GPU: use 'float32' or 'bf16' on a CPU")
         return recipe.precision
     if device.type == "cpu":
-        return "float32"
+        able = torch.cpu.get_capabilities()
+        return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 

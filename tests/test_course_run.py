@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -77,6 +78,11 @@ def test_a_failure_names_its_cell_and_the_next_notebook_still_runs(outcomes, fol
     assert bad.failed_cell == 2 and bad.error == "ZeroDivisionError: division by zero (in the cell that begins `y = x`)"
     assert not (folder / "reached").exists()
     assert dead.failed_cell == 1 and dead.error.startswith("the kernel died")
+
+
+def test_no_kernel_outlives_its_notebook(tmp_path):
+    outcome = course_run.execute(write(tmp_path, "00_one.ipynb", code("import os; print(os.getpid())")), gpu=False)
+    assert not psutil.pid_exists(int(text_of(outcome.executed.cells[0])))
 
 
 def test_executed_copies_lie_under_build_and_the_sources_stay(outcomes, folder):

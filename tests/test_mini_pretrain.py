@@ -70,6 +70,7 @@ def test_the_shipped_mini_does_in_its_examination_what_its_card_says(mini):
     for (kind, language, tiles), score in scores.items():
         row = next(line for line in card.splitlines() if line.startswith(f"| {kind} | {language} | {tiles} |"))
         stated = float(row.split("|")[5].strip(" %")) / 100
+        assert stated >= (0.9 if kind == "caption" else 0.95)
         # 40 of the card's 200 questions: an interval around them that misses the stated rate is no accident.
         assert score.low - 0.05 <= stated <= score.high + 0.05, (kind, language, tiles, score, stated)
 
@@ -89,4 +90,4 @@ def test_withholding_tiles_makes_answers_about_wide_pictures_worse(mini):
     for max_tiles in (None, 1):
         answers = mini.answer_batch(questions, images, max_new_tokens=80, max_tiles=max_tiles, progress=False)
         right[max_tiles] = sum(a == item.answer for a, item in zip(answers, asked, strict=True))
-    assert right[1] < right[None], right
+    assert right[1] < right[None] - 0.2 * len(asked), right

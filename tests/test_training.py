@@ -228,8 +228,10 @@ def test_the_old_lessons_settings_are_kept_to_the_letter():
     assert RECIPES["meme-qlora"] is MEME_QLORA
 
 
-def test_precision_follows_the_device():
-    assert choose_precision(QUICK, torch.device("cpu")) == "float32"
+def test_precision_follows_the_device(monkeypatch):
+    for ability, precision in (("avx512_bf16", "bf16"), ("amx_bf16", "bf16"), ("avx512_f", "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda ability=ability: {ability: True})
+        assert choose_precision(QUICK, torch.device("cpu")) == precision
     assert choose_precision(replace(QUICK, precision="bf16"), torch.device("cpu")) == "bf16"
     with pytest.raises(ValueError, match="needs a GPU"):
         choose_precision(replace(QUICK, precision="fp16"), torch.device("cpu"))

@@ -18,7 +18,7 @@ from course_lib.mini.meme_scenes import draw_scene
 from course_lib.mini.sprites import COLOURS
 
 SEED = 20
-TRAIN, TEST = 18, 5  # compositions of each scene
+TRAIN, TEST = 36, 5  # compositions of each scene
 JPEG = {"format": "JPEG", "quality": 62, "optimize": True, "progressive": True}
 SIZES = {  # (width, height) -> how often
     (448, 448): 24, (560, 448): 6, (448, 560): 4, (672, 448): 6, (448, 672): 4,

@@ -2,9 +2,10 @@
 
     python -m course_lib.mini.pretrain --out data/internvl-mini --work build/pretrain
 
-First the vision tower alone learns to see; then the whole model learns to talk about pictures of one tile, and at last of
-up to six tiles and a thumbnail. Every sample is drawn when it is
-needed. The work folder holds checkpoints; the same command goes on where it was interrupted. A GPU is used if there is one.
+First the vision tower alone learns to see, and the language model alone to read; then they are joined, on pictures of one
+tile first and of up to six tiles and a thumbnail after that; at last everything learns together. Every sample is drawn when
+it is needed. The work folder holds checkpoints; the same command goes on where it was interrupted. A GPU is used if there
+is one: on an H200 the five stages take 20 minutes; on two CPU cores they take hours.
 """
 
 import argparse
