@@ -92,6 +92,10 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
         failed_cell, error = running, f"{failure.ename}: {failure.evalue} (in the cell that begins `{first_line}`)"
     except DeadKernelError:
         failed_cell, error = running, f"the kernel died, out of memory? (in the cell that begins `{first_line}`)"
+    except AssertionError:
+        if client.kc is not None:
+            raise
+        raise KeyboardInterrupt from None  # at Ctrl-C, nbclient takes its kernel away and then misses it
     normalise(executed)
     return Outcome(notebook, executed, time.perf_counter() - start, watch.peak, failed_cell, error)
 
@@ -199,7 +203,11 @@ def main(
     if missing or not chosen:
         print(f"no such notebook: {', '.join(missing) or NOTEBOOKS / '00_….ipynb'}", file=sys.stderr)
         raise typer.Exit(2)
-    outcomes = run(chosen, in_place=in_place)
+    try:
+        outcomes = run(chosen, in_place=in_place)
+    except KeyboardInterrupt:
+        print("\nstopped; notebooks that were done stay as they are, and trainings go on from their last checkpoint")
+        raise typer.Exit(130) from None
     if not in_place:
         write_report(outcomes, BUILD / "report.html")
         print(f"Report: {BUILD / 'report.html'}")
