@@ -77,6 +77,7 @@ def execute(notebook: Path, *, gpu: bool, on_cell: Callable[[int], None] = lambd
         resources={"metadata": {"path": str(notebook.parent)}},
         record_timing=False,
         store_widget_state=False,
+        coalesce_streams=True,  # an answer that was printed word by word is kept as one text
         skip_cells_with_tag="" if gpu else "gpu",
         on_cell_execute=starts,
         extra_arguments=["--log-level=ERROR"],  # no remark from each kernel that its loopback sockets are not encrypted

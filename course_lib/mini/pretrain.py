@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
@@ -203,6 +204,18 @@ def collate_patches(examples: list[dict[str, torch.Tensor]]) -> dict[str, torch.
     return {name: torch.cat([example[name] for example in examples]) for name in ("pixel_values", "patches")}
 
 
+class Whole(nn.Module):
+    """The model in a module of its own: Trainer saves a bare one under names by which it does not find it again."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs: torch.Tensor) -> dict:
+        """What the model returns for `inputs`, its loss among it."""
+        return self.model(**inputs)
+
+
 def train_stage(
     stage: Stage, start: Path, work: Path, *, workers: int, seed: int = 0, save_steps: int = 250
 ) -> tuple[VLM, float]:
@@ -217,7 +230,7 @@ def train_stage(
         module = sight.Sight(vlm.model.model.vision_tower, vlm.model.config.vision_config.hidden_size)
         collator = collate_patches
     else:
-        module, collator = vlm.model, partial(collate, pad_token_id=pad)
+        module, collator = Whole(vlm.model), partial(collate, pad_token_id=pad)
         # A tower that learns along with a language model that cannot talk yet forgets what it has seen.
         vlm.model.model.vision_tower.requires_grad_(stage.learns == "all")
         vlm.model.model.multi_modal_projector.requires_grad_(stage.learns != "read")
