@@ -87,7 +87,7 @@ def device_findings() -> list[Finding]:
     card = _unused_card(facts["cuda"])
     return [
         Finding("device", f"cpu: {facts['why']}", "note" if card else "ok", card),
-        Finding("dtype", "float32: on a processor the course computes in full precision"),
+        Finding("dtype", "float32: on a processor answers take full precision, trainings bf16 where it is fast"),
         Finding("lmdeploy's engine", "none for a processor", "note", "notebooks serve through transformers instead"),
     ]
 
