@@ -5,7 +5,7 @@
 First the vision tower alone learns to see, and the language model alone to read; then they are joined, on pictures of one
 tile first and of up to six tiles and a thumbnail after that; at last everything learns together. Every sample is drawn when
 it is needed. The work folder holds checkpoints; the same command goes on where it was interrupted. A GPU is used if there
-is one: on an H200 the five stages take 20 minutes; on two CPU cores they take hours.
+is one: on an H200 the five stages took 18 minutes; on two CPU cores they take hours.
 """
 
 import argparse
