@@ -38,7 +38,8 @@ def write_report(outcomes: Sequence[Outcome], file: Path) -> None:
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>The course, executed</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n'
         f'<body>\n<h1>The course, executed</h1>\n<p class="about">{about}</p>\n'
-        f"<table><tr><th>notebook</th><th>seconds</th><th>memory</th><th>result</th></tr>{rows}</table>\n{sections}\n</body>\n</html>\n",
+        f"<table><tr><th>notebook</th><th>seconds</th><th>memory</th><th>result</th></tr>{rows}</table>\n"
+        f"{sections}\n</body>\n</html>\n",
         encoding="utf-8",
     )
 
@@ -56,7 +57,10 @@ def _row(outcome: Outcome) -> str:
         result = '<span class="ok">ok</span>'
     else:
         result = f'<span class="failed">In [{outcome.failed_cell}]: {html.escape(outcome.error)}</span>'
-    return f'<tr><td><a href="notebooks/{name}">{name}</a></td><td>{outcome.seconds:.1f}</td><td>{outcome.memory / 1e9:.1f} GB</td><td>{result}</td></tr>'
+    cells = (
+        f'<a href="notebooks/{name}">{name}</a>', f"{outcome.seconds:.1f}", f"{outcome.memory / 1e9:.1f} GB", result,
+    )  # fmt: skip
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _section(outcome: Outcome) -> str:

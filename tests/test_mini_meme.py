@@ -77,7 +77,7 @@ def test_the_whole_data_set_is_regenerated_bit_for_bit(tmp_path):
     shipped = {file.relative_to(DATA): file.read_bytes() for file in DATA.rglob("*") if file.is_file()}
     assert set(written) == set(shipped)
     assert [str(name) for name in written if written[name] != shipped[name]] == []
-    assert sum(map(len, shipped.values())) <= 16_000_000
+    assert sum(map(len, shipped.values())) <= 14_000_000
 
 
 def test_the_layout_is_clots(rows):
