@@ -7,7 +7,8 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,7 +20,8 @@ from course_lib.dataset import Record
 from course_lib.recipes import Recipe
 
 RECIPE, ABOUT, METRICS, ADAPTER = "recipe.json", "run.json", "metrics.jsonl", "adapter"
-PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+UNFINISHED = "unfinished"  # where a checkpoint is being written, or deleted
+PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed")
 MAY_CHANGE = {"name", "keep", "workers", "log_every"}  # by a resumed run: nothing here changes what is learned
 
 
@@ -67,7 +69,8 @@ def fingerprint(records: Iterable[Record]) -> str:
     return digest.hexdigest()
 
 
-def describe(model_folder: Path, train: Sequence[Record], held_out: Sequence[Record]) -> dict[str, Any]:
+def describe(model_folder: Path, train: Sequence[Record], held_out: Sequence[Record], processes: int = 1,
+             deepspeed: str | None = None) -> dict[str, Any]:
     """What made a result, beyond its recipe."""
     data = {name: {"records": len(records), "files": sorted({record.source.name for record in records}),
                    "sha256": fingerprint(records)} for name, records in (("train", train), ("held_out", held_out))}
@@ -75,10 +78,20 @@ def describe(model_folder: Path, train: Sequence[Record], held_out: Sequence[Rec
         "model": str(model_folder),
         "model_fingerprint": base_fingerprint(model_folder),
         "data": data,
+        "processes": processes,
+        "deepspeed": deepspeed,
+        "machine": machine(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "finished": None,
     }
+
+
+def machine() -> str:
+    """The GPU's name, or how many cores there are."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
 
 
 def start(folder: Path, recipe: Recipe, about: dict[str, Any], *, resume: bool, overwrite: bool) -> Path | None:
@@ -95,6 +108,9 @@ def start(folder: Path, recipe: Recipe, about: dict[str, Any], *, resume: bool, 
         changed = {name: pair for name, pair in before.recipe.differences(recipe).items() if name not in MAY_CHANGE}
         if before.about["data"] != about["data"]:
             changed["data"] = ("other records", "these")
+        for name in ("processes", "deepspeed"):  # they decide what a step is, and what a checkpoint holds
+            if before.about[name] != about[name]:
+                changed[name] = (before.about[name], about[name])
         if changed:
             listed = ", ".join(f"{name} was {was!r}, is {now!r}" for name, (was, now) in changed.items())
             raise ValueError(f"cannot resume {folder} with other settings: {listed}")
@@ -103,9 +119,10 @@ def start(folder: Path, recipe: Recipe, about: dict[str, Any], *, resume: bool, 
         return checkpoint
     folder.mkdir(parents=True, exist_ok=True)
     if exists:
-        for old in [*folder.glob("checkpoint-*"), folder / ADAPTER]:
+        (folder / RECIPE).unlink()  # first: what is left, if this is interrupted, is not taken for a run
+        for old in [*checkpoints(folder), folder / UNFINISHED, folder / ADAPTER]:
             shutil.rmtree(old, ignore_errors=not old.exists())
-        (folder / METRICS).unlink(missing_ok=True)
+    (folder / METRICS).unlink(missing_ok=True)
     write_json(folder / ABOUT, about)
     write_json(folder / RECIPE, asdict(recipe))
     return None
@@ -117,16 +134,44 @@ def finish(folder: Path) -> None:
     write_json(folder / ABOUT, about | {"finished": datetime.now(UTC).isoformat(timespec="seconds")})
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    """The folders `checkpoint-N`, oldest first."""
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end: its trainer_state.json, written last, can be read."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for checkpoint in found:
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue  # killed while writing it: the one before is whole
-        return checkpoint
-    return None
+    """The newest checkpoint; it is whole, as its folder gets its name last."""
+    return next(reversed(checkpoints(folder)), None)
+
+
+def keep_checkpoint(folder: Path, step: int, keep: int) -> None:
+    """Give the checkpoint under `unfinished/` its name, and delete all but the newest `keep`."""
+    unfinished, name = folder / UNFINISHED, f"checkpoint-{step}"
+    for file in (unfinished / name).rglob("*"):
+        if file.is_file():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())  # or, after a power cut, there might be the name without the content
+    (unfinished / name).rename(folder / name)
+    for old in checkpoints(folder)[:-keep]:
+        old.rename(unfinished / old.name)  # what is half deleted must not look like a checkpoint
+    shutil.rmtree(unfinished)
+
+
+@contextmanager
+def writing(folder: Path, what: str) -> Iterator[None]:
+    """Say what to do where `what` cannot be written, a full disk most likely; half of it is removed. Raises OSError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
+        free = shutil.disk_usage(folder).free / 2**20
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+        before = newest_checkpoint(folder)
+        raise OSError(
+            f"{what} could not be written to {folder} ({str(error).splitlines()[0]}; {free:.0f} MiB were free): make "
+            f"room there; then --resume (resume=True) goes on from {'the beginning' if before is None else before.name}"
+        ) from error
 
 
 def write_json(file: Path, content: Any) -> None:

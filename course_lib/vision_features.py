@@ -86,7 +86,21 @@ def model_inputs(model: InternVLForConditionalGeneration, batch: dict[str, torch
     if features is None and "pixel_values" in batch:
         features = vision_features(model, batch["pixel_values"])
     if features is not None:
-        projector = model.model.multi_modal_projector
-        projected = projector(features.to(next(projector.parameters()).dtype))  # [tiles, tokens, hidden]
-        inputs["mm_encoder_outputs"] = {"image": SimpleNamespace(pooler_output=projected)}
+        inputs["mm_encoder_outputs"] = {"image": SimpleNamespace(pooler_output=project(model, features))}
     return inputs
+
+
+def project(model: InternVLForConditionalGeneration, features: torch.Tensor) -> torch.Tensor:
+    """Vision features [tiles, tokens, channels] as the language model reads them: [tiles, tokens, hidden]."""
+    projector = model.model.multi_modal_projector
+    return projector(features.to(next(projector.parameters()).dtype))
+
+
+def projected_blank(model: InternVLForConditionalGeneration) -> torch.Tensor:
+    """A black tile's visual tokens [1, tokens, hidden]: for a batch without a picture, where every batch must have one."""
+    import torch
+
+    vision = model.config.vision_config
+    tower = model.model.vision_tower
+    pixels = torch.zeros(1, 3, *vision.image_size, device=model.device, dtype=tower.dtype)
+    return project(model, vision_features(model, pixels))

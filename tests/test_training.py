@@ -134,8 +134,9 @@ def test_a_resumed_run_ends_with_the_same_losses_as_an_undisturbed_one(
     shutil.rmtree(folder / "adapter")
     about = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(about | {"finished": None}))
+    (folder / "unfinished").mkdir()
     for step in {2, 4, 6} - set(range(killed_at + 1)):  # what a kill while writing the next checkpoint leaves
-        (folder / f"checkpoint-{step}" / "trainer_state.json").unlink()
+        (folder / f"checkpoint-{step}").rename(folder / "unfinished" / f"checkpoint-{step}")
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 7, "lo')
     assert newest_checkpoint(folder).name == f"checkpoint-{killed_at}"
