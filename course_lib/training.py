@@ -48,6 +48,8 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     model_folder, folder = Path(model_folder), Path(run_folder)
     device = own_device()
     precision = choose_precision(recipe, device, deepspeed)
+    if deepspeed and "RANK" not in os.environ:
+        alone()
     held_out = evenly(held_out_records, recipe.eval_records)
     tokenizer, spec = load_spec(model_folder)
     check_records([*train_records, *held_out], tokenizer, spec, recipe.max_length, recipe.max_tiles)
@@ -117,7 +119,7 @@ def _whole_weights(arguments: TrainingArguments) -> Iterator[None]:
 
     unset_hf_deepspeed_config()
     yield
-    if arguments.hf_deepspeed_config is not None:
+    if arguments.deepspeed:
         set_hf_deepspeed_config(arguments.hf_deepspeed_config)
 
 
@@ -132,6 +134,17 @@ def own_device() -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     torch.cuda.set_device(device)
     return device
+
+
+def alone() -> None:
+    """Tell DeepSpeed that this process, which no torchrun started, is the only one."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": str(port)}
 
 
 def choose_precision(recipe: Recipe, device: torch.device, deepspeed: str | None = None) -> str:
