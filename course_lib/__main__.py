@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import traceback
 from pathlib import Path
@@ -39,25 +38,49 @@ def doctor() -> None:
 
 @app.command()
 def train(
-    task: Task,
-    out: Annotated[Path, typer.Option(help="the run's folder: metrics, checkpoints, adapter/")],
-    model: Model = None,
-    data: Data = None,
+    task: Annotated[str | None, typer.Argument(help="food or meme; told from --data or --recipe if not given")] = None,
     recipe: Annotated[
-        str, typer.Option(help="mini-food, mini-meme, food-lora or meme-qlora; what fits the model if not given")
-    ] = "",
-    epochs: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="instead of the recipe's")] = None,
+        str | None,
+        typer.Option(help="mini-food, mini-meme, food-lora, meme-qlora or a recipe.json; what fits if not given"),
+    ] = None,
+    model: Model = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="the task's folder; or a file of records, FILE*2.5 to take it two and a half times, or a meta file; "
+            "may be given several times; COURSE_DATA if not given"
+        ),
+    ] = None,
+    held_out: Annotated[
+        list[str] | None, typer.Option(help="files to measure on; a tenth of the pictures if not given")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="change one of the recipe's settings: --set learning_rate=1e-4")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="the run's folder; runs/RECIPE-FINGERPRINT if not given")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from the run's newest checkpoint")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the run that is in the folder")] = False,
+    deepspeed: Annotated[
+        str | None, typer.Option(help="zero1, zero2 or zero3; several processes: torchrun -m course_lib train …")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what there is to train on, and what it takes")] = False,
+    train_on_foodieqa: Annotated[
+        bool, typer.Option("--train-on-foodieqa", help="I know FoodieQA's licence, and may train on it")
+    ] = False,
 ) -> None:
-    """Fine-tune on a task with LoRA or QLoRA; the held-out loss is measured before and after."""
-    from course_lib.dataset import load_task
-    from course_lib.training import train as fine_tune
+    """Fine-tune with LoRA or QLoRA; says first what it will take, and measures the held-out loss before and after."""
+    from course_lib.train_command import train_command
 
-    chosen = _recipe(recipe or _fitting_recipe(task, model), epochs=epochs, learning_rate=learning_rate)
-    records = [load_task(task, split, data) for split in ("train", "test")]
-    run = fine_tune(chosen, _model(model), *records, out, resume=resume, overwrite=overwrite)
+    try:
+        run = train_command(
+            task, recipe, _model(model), data or [], held_out or [], settings or [], out, resume=resume,
+            overwrite=overwrite, deepspeed=deepspeed, dry_run=dry_run, train_on_foodieqa=train_on_foodieqa or None,
+        )  # fmt: skip
+    except KeyboardInterrupt as stopped:  # typer would only say "Aborted"
+        print(f"course_lib: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if run is None:
+        return
     for step, loss in run.held_out_losses().items():
         print(f"held-out loss at step {step}: {loss:.4f}")
     print(f"adapter: {run.adapter_folder}")
@@ -107,23 +130,6 @@ def _model(chosen: Path | None) -> Path:
     from course_lib.settings import model_folder
 
     return chosen or model_folder()
-
-
-def _fitting_recipe(task: str, model: Path | None) -> str:
-    """The mini's recipe for the mini, the old lessons' for any other model."""
-    from course_lib.settings import ROOT
-
-    if _model(model).resolve() == ROOT / "data" / "internvl-mini":
-        return f"mini-{task}"
-    return {"food": "food-lora", "meme": "meme-qlora"}.get(task, task)
-
-
-def _recipe(name: str, **changes: float | None):
-    from course_lib.recipes import RECIPES
-
-    if name not in RECIPES:
-        raise typer.BadParameter(f"no recipe {name!r}: there are {', '.join(RECIPES)}")
-    return dataclasses.replace(RECIPES[name], **{key: value for key, value in changes.items() if value is not None})
 
 
 def main() -> None:

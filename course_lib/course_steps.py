@@ -35,11 +35,12 @@ def recipe_for(task: str) -> Recipe:
 
 
 def run_folder(
-    recipe: Recipe, train_records: Sequence[Record], held_out: Sequence[Record], runs: Path | None = None
+    recipe: Recipe, train_records: Sequence[Record], held_out: Sequence[Record], runs: Path | None = None,
+    model: Path | None = None,
 ) -> Path:
-    """Where the run of this recipe, on these records, from the model in use, belongs."""
+    """Where the run of this recipe, on these records, from a model (the one in use, if none is given), belongs."""
     decisive = {name: value for name, value in asdict(recipe).items() if name not in MAY_CHANGE}
-    parts = [decisive, fingerprint(train_records), fingerprint(held_out), base_fingerprint(settings.model_folder())]
+    parts = [decisive, fingerprint(train_records), fingerprint(held_out), base_fingerprint(model or settings.model_folder())]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return (runs or RUNS) / f"{recipe.name}-{digest[:8]}"
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from course_lib.data_problems import DataError, Problem
-from course_lib.records import Record, load_task, picture_problems, read_records, split_by_picture
+from course_lib.records import (
+    Record, load_task, picture_problems, read_records, shared_pictures, split_by_picture,
+)  # fmt: skip
 from course_lib.tiling import choose_grid, tile_image, to_pixel_values
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from course_lib.vlm import ModelSpec
 
 __all__ = ["DataError", "LengthGroupedSampler", "Problem", "Record", "Summary", "VLDataset", "check_records", "collate",
-           "encode_record", "load_task", "read_records", "split_by_picture", "summarise", "tile_counts"]
+           "encode_record", "load_task", "read_records", "shared_pictures", "split_by_picture", "summarise",
+           "tile_counts"]
 
 
 def tile_counts(record: Record, spec: ModelSpec, max_tiles: int | None = None) -> list[int]:
@@ -92,6 +95,8 @@ class Summary:
     lengths: tuple[int, ...]
     learned: tuple[int, ...]
     longest: Record
+    most_tiles: int
+    most_tiled: Record
 
     def percentile(self, percent: float) -> int:
         """Smallest length that at least `percent` % of the records do not exceed."""
@@ -100,7 +105,7 @@ class Summary:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """(name, value) pairs, as shown."""
-        marks = ", ".join(f"{percent} %: {self.percentile(percent)}" for percent in (5, 50, 95))
+        marks = ", ".join(f"{percent} %: {self.percentile(percent)}" for percent in (5, 50, 95, 99))
         return [
             ("records", f"{self.records} ({self.text_only} text only)"),
             ("pictures", f"{self.pictures}"),
@@ -108,6 +113,7 @@ class Summary:
             ("tokens", f"{sum(self.lengths)} ({100 * sum(self.learned) / sum(self.lengths):.1f} % learned)"),
             ("tokens a record", marks),
             ("longest", f"{max(self.lengths)} tokens: record {self.longest.number} of {self.longest.source.name}"),
+            ("most tiles", f"{self.most_tiles}: record {self.most_tiled.number} of {self.most_tiled.source.name}"),
         ]
 
     def __str__(self) -> str:
@@ -128,14 +134,17 @@ def summarise(records: Sequence[Record], tokenizer: PreTrainedTokenizerBase, spe
         raise ValueError("no records to summarise")
     encoded = [encode_record(record, tokenizer, spec, max_tiles=max_tiles) for record in records]
     lengths = tuple(len(example["input_ids"]) for example in encoded)
+    tiles = [sum(tile_counts(record, spec, max_tiles)) for record in records]
     return Summary(
         records=len(records),
         pictures=len({image for record in records for image in record.images}),
         text_only=sum(not record.images for record in records),
-        tiles=sum(sum(tile_counts(record, spec, max_tiles)) for record in records),
+        tiles=sum(tiles),
         lengths=lengths,
         learned=tuple(sum(label != -100 for label in example["labels"]) for example in encoded),
         longest=records[lengths.index(max(lengths))],
+        most_tiles=max(tiles),
+        most_tiled=records[tiles.index(max(tiles))],
     )
 
 

@@ -1,4 +1,4 @@
-"""The layouts of training records that learners have, LLaVA/CLoT and FoodieQA, read into pictures and messages."""
+"""The layouts of learners' training records, LLaVA/CLoT, FoodieQA and Oogiri-GO, read into pictures and messages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from course_lib.conversation import CONTROL_TOKENS, IMAGE_MARK
 from course_lib.data_problems import Reporter, shown
 
 ROLES = {"human": "user", "gpt": "assistant"}  # the file's names -> the prompt's names
+NAMES_THE_DISH = "，图中的菜是"  # "…, the dish in the picture is": FoodieQA's answers, as the old lesson converted them
+TELL_A_JOKE = "请你根据这张图片，讲一个脑洞大开的梗"  # CLoT's question: "tell a wildly imaginative joke about this picture"
+JOKE_ON_TEXT = "请你根据这句话，讲一个脑洞大开的梗"  # the same of a sentence
+OOGIRI_TYPES = ("I2T", "T2T", "IT2T")  # picture, text, or both -> a joke
+PICTURE_SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 Parsed = tuple[tuple[Path, ...], tuple[dict[str, str], ...], str | None, dict[str, Any]]  # pictures, messages, id, meta
 
 
@@ -21,6 +26,8 @@ def parse(raw: Any, folder: Path, report: Reporter) -> Parsed | None:
         return _parse_llava(raw, folder, report)
     if "choices" in raw or "food_meta" in raw:
         return _parse_foodieqa(raw, folder, report)
+    if "star" in raw or {"type", "text"} <= raw.keys():
+        return _parse_oogiri(raw, folder, report)
     report("conversations", 'missing (and no "choices", so not a FoodieQA record either)')
     return None
 
@@ -58,14 +65,19 @@ def _messages(turns: list, report: Reporter) -> tuple[dict[str, str], ...]:
             report(f"{field}.from", f"turns must alternate, human first: expected {expected!r}, found {role!r}")
         if value is not None and not value.strip():
             report(f"{field}.value", "empty answer: nothing to learn" if role == "gpt" else "empty question")
-        for token in CONTROL_TOKENS if value is not None else ():
-            if token in value:
-                report(f"{field}.value", f"contains the control token {token}: write {IMAGE_MARK} for a picture")
+        if value is not None:
+            _check_tokens(value, f"{field}.value", report)
         if role in ROLES and value is not None:
             messages.append({"role": ROLES[role], "content": value})
     if messages and messages[-1]["role"] != "assistant":
         report("conversations", "the last turn is a question without an answer")
     return tuple(messages)
+
+
+def _check_tokens(text: str, field: str, report: Reporter) -> None:
+    for token in CONTROL_TOKENS:
+        if token in text:
+            report(field, f"contains the control token {token}: write {IMAGE_MARK} for a picture")
 
 
 def _check_marks(messages: tuple[dict[str, str], ...], pictures: int, report: Reporter) -> None:
@@ -77,15 +89,17 @@ def _check_marks(messages: tuple[dict[str, str], ...], pictures: int, report: Re
 
 
 def _picture_path(name: Any, folder: Path, field: str, report: Reporter) -> Path | None:
-    """The picture's path inside `folder`; nothing may point out of it."""
+    """The picture's path inside `folder`; nothing may point out of it. An absolute path may, if it lies inside."""
     if not isinstance(name, str) or not name.strip():
         report(field, f"should be a picture's path, but is {shown(name)}")
         return None
-    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
-        report(field, f"absolute path {name!r}: write it relative to the pictures' folder")
-        return None
     if ".." in PureWindowsPath(name).parts:  # splits at / and at \
         report(field, f"path {name!r} leaves the pictures' folder (..)")
+        return None
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+        if Path(name).is_relative_to(folder.absolute()):
+            return folder / Path(name).relative_to(folder.absolute())  # one picture, one path: splits compare them
+        report(field, f"absolute path {name!r}: write it relative to the pictures' folder")
         return None
     return folder / name
 
@@ -108,7 +122,7 @@ def _parse_foodieqa(raw: dict, folder: Path, report: Reporter) -> Parsed:
     choice = _right_choice(raw.get("answer"), choices, report) if choices is not None else None
     messages = (
         {"role": "user", "content": f"{question}\n{IMAGE_MARK}"},
-        {"role": "assistant", "content": f"{choice}，图中的菜是{name}"},
+        {"role": "assistant", "content": f"{choice}{NAMES_THE_DISH}{name}"},
     )
     record_id = raw.get("question_id")
     return images, messages, None if record_id is None else str(record_id), raw
@@ -127,3 +141,53 @@ def _right_choice(answer: Any, choices: list, report: Reporter) -> str | None:
         report(f"choices[{int(text)}]", f"the right choice should be text, but is {shown(choice)}")
         return None
     return choice
+
+
+def _parse_oogiri(raw: dict, folder: Path, report: Reporter) -> Parsed:
+    """{"type": "I2T" | "T2T" | "IT2T", "question": text | null, "image": id | null, "text": joke, "star": likes}.
+
+    As its card says: only T2T has a question as text, as a rule; in other types, and in Japanese T2T, the picture
+    shows it. The likes stay in the record's meta.
+    """
+    kind = report.typed(raw, "type", str, "type")
+    answer = report.typed(raw, "text", str, "text")
+    question, name, star = (raw.get(key) if raw.get(key) != "None" else None for key in ("question", "image", "star"))
+    if kind is not None and kind not in OOGIRI_TYPES:
+        report("type", f'unknown type {kind!r}: use "I2T", "T2T" or "IT2T"')
+    if question is not None and not isinstance(question, str):
+        report("question", f"should be a text or null, but is {shown(question)}")
+        question = None
+    if star is not None and (isinstance(star, bool) or not isinstance(star, int | float)):
+        report("star", f"should be a number or null, but is {shown(star)}")
+    for field, text in (("question", question), ("text", answer)):
+        if text is not None and IMAGE_MARK in text:
+            report(field, f"holds {IMAGE_MARK}, which the conversion adds itself")
+        if text is not None:
+            _check_tokens(text, field, report)
+    if answer is not None and not answer.strip():
+        report("text", "empty answer: nothing to learn")
+    question = (question or "").strip()
+    content, images = "", ()
+    if kind == "T2T" and question:
+        content = f"{question}\n{JOKE_ON_TEXT}"
+    elif kind == "T2T" and name is None:
+        report("question", "missing: a T2T record without it needs a picture that shows it")
+    elif kind in OOGIRI_TYPES:
+        content = "\n".join(part for part in (IMAGE_MARK, question, TELL_A_JOKE) if part)
+        image = _picture_of_id(name, folder, report)
+        images = () if image is None else (image,)
+    return images, ({"role": "user", "content": content}, {"role": "assistant", "content": answer or ""}), None, raw
+
+
+def _picture_of_id(name: Any, folder: Path, report: Reporter) -> Path | None:
+    """The picture that an id names in `folder` or its sub-folder images, as it stands or with a usual suffix."""
+    path = _picture_path(str(name) if type(name) is int else name, folder, "image", report)
+    if path is None:
+        return None
+    inside = path.relative_to(folder)
+    for base in (folder, folder / "images"):
+        for suffix in PICTURE_SUFFIXES:
+            if (found := base / f"{inside}{suffix}").is_file():
+                return found
+    report("image", f"no picture {name}, {name}.jpg, ... in {folder} or its images/: unpack images.zip there")
+    return None

@@ -157,6 +157,18 @@ def keep_checkpoint(folder: Path, step: int, keep: int) -> None:
     shutil.rmtree(unfinished)
 
 
+def require_room(folder: Path, trained: int, keep: int) -> None:
+    """Raises OSError where the disk has no room for `keep` checkpoints of `trained` numbers, one more, and the adapter.
+
+    A checkpoint holds 12 bytes a trained number: its float32 value and AdamW's two moments.
+    """
+    needed = ((keep + 1) * 12 + 4) * trained
+    free = shutil.disk_usage(folder).free + sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    if free < needed:
+        raise OSError(f"{folder} needs room for {keep + 1} checkpoints and the adapter, {needed / 2**20:.0f} MiB, and "
+                      f"{free / 2**20:.0f} MiB are free: make room, give a folder on another disk, or use a lower rank")
+
+
 @contextmanager
 def writing(folder: Path, what: str) -> Iterator[None]:
     """Say what to do where `what` cannot be written, a full disk most likely; half of it is removed. Raises OSError."""

@@ -17,6 +17,7 @@ from course_lib.adapters import add_adapter
 from course_lib.callbacks import ProgressBar, StopWhenAsked
 from course_lib.dataset import Record, VLDataset, check_records, collate
 from course_lib.deepspeed_settings import deepspeed_config
+from course_lib.licences import consent_given, require_consent
 from course_lib.recipes import FOOD_LORA, MEME_QLORA, MINI_FOOD, MINI_MEME, RECIPES, Recipe
 from course_lib.run_folder import Run
 from course_lib.trainer import VLTrainer
@@ -35,16 +36,18 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float1
 
 def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Record],
           held_out_records: Sequence[Record], run_folder: Path | str, *, resume: bool = False, overwrite: bool = False,
-          deepspeed: str | None = None, callbacks: Sequence[TrainerCallback] = ()) -> Run:
+          deepspeed: str | None = None, train_on_foodieqa: bool | None = None,
+          callbacks: Sequence[TrainerCallback] = ()) -> Run:
     """Fine-tune a checkpoint as the recipe says; leaves metrics, checkpoints and `adapter/` in `run_folder`.
 
     All records are checked first. `resume=True` goes on from the newest checkpoint (or begins, or returns a finished
     run) and ends as an undisturbed run would have. Ctrl-C and SIGTERM leave a checkpoint. Under torchrun all processes
-    share the work; `deepspeed` is None, "zero1", "zero2" or "zero3". Raises DataError, FileExistsError, ValueError,
-    KeyboardInterrupt, OSError.
+    share the work; `deepspeed` is None, "zero1", "zero2" or "zero3". `train_on_foodieqa` is what a person answers to
+    licences.FOODIEQA. Raises DataError, LicenceError, FileExistsError, ValueError, OSError, KeyboardInterrupt.
     """
     from course_lib.checkpoint import load_spec
 
+    require_consent(train_records, consent_given(train_on_foodieqa))
     model_folder, folder = Path(model_folder), Path(run_folder)
     device = own_device()
     precision = choose_precision(recipe, device, deepspeed)
@@ -67,6 +70,7 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
                                      DTYPES[precision] if device.type == "cuda" else torch.float32)
     if device.type == "cpu":
         vlm.model.set_attn_implementation("eager")  # in bf16 a fifth faster there than fused attention
+    runs.require_room(folder, sum(p.numel() for p in adapted.parameters() if p.requires_grad), recipe.keep)
     features = None
     if recipe.cache_vision:
         features = cache_features(vlm, [*train_records, *held_out], max_tiles=recipe.max_tiles)
@@ -87,9 +91,9 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
         with stop:
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except torch.OutOfMemoryError as error:
-        half = max(1, recipe.batch_size // 2)
-        error.add_note(f"What helps most: gradient_checkpointing=True; batch_size={half} with "
-                       f"accumulation={recipe.accumulation * 2} (the same steps); a lower max_tiles.")
+        from course_lib.plan import out_of_memory_advice
+
+        error.add_note(out_of_memory_advice(recipe, model_folder, train_records, device.type, arguments.world_size))
         raise
     if stop.stopped:
         step = trainer.state.global_step

@@ -75,7 +75,7 @@ def test_help_names_every_command_and_each_has_its_own(course):
 def test_train_merge_evaluate_on_a_random_model(course, tmp_path, data, tiny_folder):
     run, merged, answers = tmp_path / "run", tmp_path / "merged", tmp_path / "answers.json"
     done = course(
-        "train", "meme", "--recipe", "mini-meme", "--epochs", 1, "--model", tiny_folder, "--data", data, "--out", run
+        "train", "meme", "--recipe", "mini-meme", "--set", "epochs=1", "--model", tiny_folder, "--data", data, "--out", run
     )
     assert done.returncode == 0, done.stderr
     assert "held-out loss at step 0: " in done.stdout and f"adapter: {run / 'adapter'}" in done.stdout
@@ -95,7 +95,11 @@ def test_train_merge_evaluate_on_a_random_model(course, tmp_path, data, tiny_fol
     [
         (("train", "sport", "--out", "x"), "sport"),
         (("train", "food", "--out", "x", "--recipe", "huge"), "mini-food"),
-        (("train", "food", "--out", "x", "--epochs", "0", "--recipe", "mini-food"), "epochs=0"),
+        (("train", "food", "--out", "x", "--set", "epochs=0"), "epochs=0"),
+        (("train", "food", "--out", "x", "--set", "epoch=1"), "accumulation"),
+        (("train", "--out", "x"), "food or meme"),
+        (("train", "--held-out", "x.json", "--recipe", "mini-food"), "--data"),
+        (("train", "--recipe", "pyproject.json", "--data", "nowhere.json"), "pyproject.json"),
         (("evaluate", "meme", "--split", "middle"), "train"),
         (("evaluate", "food", "--data", "nowhere"), "nowhere"),
         (("evaluate", "food", "--limit", "0"), "limit"),

@@ -1,6 +1,7 @@
 """Data: every layout learners have is read, every problem is listed with its place, nothing is cut or dropped."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from course_lib.dataset import (
     DataError, LengthGroupedSampler, Record, VLDataset, check_records, collate, encode_record, load_task, read_records,
-    split_by_picture, summarise, tile_counts,
+    shared_pictures, split_by_picture, summarise, tile_counts,
 )  # fmt: skip
 
 JOKE = [{"from": "human", "value": "<image>\n请你根据这张图片，讲一个脑洞大开的梗"}, {"from": "gpt", "value": "笑话"}]
@@ -23,6 +24,22 @@ FOODIE = {
     "question_type": "cuisine_type",
     "food_meta": {"food_file": "images/a.jpg", "food_name": "松鼠鳜鱼"},
 }
+
+# All fields that FoodieQA's sivqa_tidy.json has; the texts are this test's own.
+FOODIE_WHOLE = {
+    "question": "食用图片中的食物时，一般它上菜或摆盘时的特点是?",
+    "choices": ["整鱼装盘", "小碗盛汤", "竹签串好", "分层摆放"],
+    "answer": "0",
+    "question_type": "present",
+    "food_name": "松鼠鳜鱼",
+    "question_id": 128,
+    "food_meta": {"main_ingredient": ["鱼"], "id": 217, "food_name": "松鼠鳜鱼", "food_type": "苏菜",
+                  "food_location": "江苏苏州", "food_file": "images/a.jpg"},
+    "question_en": "How is the food in the picture usually served?",
+    "choices_en": ["a whole fish on a plate", "soup in a small bowl", "on bamboo skewers", "in layers"],
+}  # fmt: skip
+OOGIRI = {"type": "I2T", "question": None, "image": "5651380", "text": "不是故意的", "star": 5}
+TELL = "请你根据这张图片，讲一个脑洞大开的梗"
 
 
 @dataclass(frozen=True)
@@ -105,6 +122,82 @@ def test_a_foodieqa_record_becomes_question_with_picture_and_choice_with_dish(fo
     assert record.meta == FOODIE
 
 
+def as_the_old_lesson_converted(raw: dict) -> dict:
+    """One record of sivqa_llava.json: no id, the picture's path as FoodieQA has it."""
+    answer = f"{raw['choices'][int(raw['answer'])]}，图中的菜是{raw['food_meta']['food_name']}"
+    turns = [{"from": "human", "value": raw["question"] + "\n<image>"}, {"from": "gpt", "value": answer}]
+    return {"image": raw["food_meta"]["food_file"], "conversations": turns}
+
+
+def test_foodieqa_and_its_conversion_by_the_old_lesson_read_to_the_same_record(folder):
+    [own] = read_records(write(folder, [FOODIE_WHOLE], "sivqa_tidy.json"))
+    [converted] = read_records(write(folder, [as_the_old_lesson_converted(FOODIE_WHOLE)], "sivqa_llava.json"))
+    assert own.messages == converted.messages and own.images == converted.images == (folder / "images/a.jpg",)
+    assert own.messages[1]["content"] == "整鱼装盘，图中的菜是松鼠鳜鱼"
+    assert own.meta == FOODIE_WHOLE and (own.id, converted.id) == ("128", None)
+
+
+def test_an_absolute_path_inside_the_pictures_folder_is_that_picture(folder):
+    raw = {"image": str(folder / "images" / "a.jpg"), "conversations": JOKE}
+    [record] = read_records(write(folder, [raw]))
+    assert record.images == (folder / "images/a.jpg",)
+
+
+@pytest.mark.parametrize("change, picture, question", [
+    ({}, "images/5651380.jpg", f"<image>\n{TELL}"),
+    ({"image": 5651380}, "images/5651380.jpg", f"<image>\n{TELL}"),
+    ({"image": "a"}, "images/a.jpg", f"<image>\n{TELL}"),
+    ({"image": "a.jpg"}, "images/a.jpg", f"<image>\n{TELL}"),
+    ({"image": "c", "star": None}, "images/c.png", f"<image>\n{TELL}"),
+    ({"image": "top"}, "top.jpeg", f"<image>\n{TELL}"),
+    ({"type": "IT2T"}, "images/5651380.jpg", f"<image>\n{TELL}"),  # the picture shows the text
+    ({"type": "IT2T", "question": "猫说：__"}, "images/5651380.jpg", f"<image>\n猫说：__\n{TELL}"),
+    ({"type": "T2T", "question": "什么猫?", "image": None}, None, "什么猫?\n请你根据这句话，讲一个脑洞大开的梗"),
+    ({"type": "T2T", "question": "什么猫?"}, None, "什么猫?\n请你根据这句话，讲一个脑洞大开的梗"),
+    ({"type": "T2T", "question": "None"}, "images/5651380.jpg", f"<image>\n{TELL}"),  # Japanese: a picture of a text
+])  # fmt: skip
+def test_oogiri_records_ask_as_clot_does_about_a_picture_a_text_or_both(folder, change, picture, question):
+    shutil.copy(folder / "images/a.jpg", folder / "images/5651380.jpg")
+    shutil.copy(folder / "images/a.jpg", folder / "top.jpeg")
+    raw = {**OOGIRI, **change}
+    [record] = read_records(write(folder, json.dumps(raw), "cn.jsonl"))
+    assert record.images == (() if picture is None else (folder / picture,))
+    assert record.messages == ({"role": "user", "content": question}, {"role": "assistant", "content": "不是故意的"})
+    assert record.meta == raw
+
+
+def test_a_folder_may_stand_for_its_one_file_of_records(folder):
+    write(folder, [{"image": "images/a.jpg", "conversations": JOKE}], "mine.json")
+    assert read_records(folder)[0].source == folder / "mine.json"
+    write(folder, [{"image": "images/a.jpg", "conversations": JOKE}], "ex_cn.json")  # a known name wins
+    assert read_records(folder)[0].source == folder / "ex_cn.json"
+    write(folder, [FOODIE], "sivqa_tidy.json")
+    with pytest.raises(DataError, match="name the file of records in it .sivqa_tidy.json, ex_cn.json"):
+        read_records(folder)
+    with pytest.raises(DataError, match="it holds no .json or .jsonl file"):
+        read_records(folder / "images")
+
+
+@pytest.mark.parametrize("task, name", [
+    ("meme", "ex_cn.json"), ("meme", "cn.jsonl"), ("food", "sivqa_tidy.json"), ("food", "sivqa_llava.json"),
+])
+def test_a_learners_set_without_a_test_file_is_split_by_picture_the_same_way_each_time(folder, task, name):
+    raw = []
+    for number in range(20):
+        picture = folder / "images" / f"{number}.png"
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(picture)
+        food = {**FOODIE_WHOLE, "food_meta": {**FOODIE_WHOLE["food_meta"], "food_file": f"images/{number}.png"}}
+        raw += {"ex_cn.json": [{"image": f"images/{number}.png", "conversations": JOKE}] * 2,
+                "cn.jsonl": [{**OOGIRI, "image": str(number)}] * 2, "sivqa_tidy.json": [food] * 2,
+                "sivqa_llava.json": [as_the_old_lesson_converted(food)] * 2}[name]  # fmt: skip
+    file = write(folder, "\n".join(map(json.dumps, raw)) if name == "cn.jsonl" else raw, name)
+    for place in (folder, file):
+        train, test = load_task(task, "train", place), load_task(task, "test", place)
+        assert (len(train), len(test)) == (36, 4) and shared_pictures(train, test) == []
+        assert sorted(record.number for record in train + test) == list(range(1, 41))
+    assert load_task(task, "test", folder) == test
+
+
 def test_jsonl_is_read_line_by_line_and_pictures_from_any_folder(folder, tmp_path_factory):
     lines = "\n".join(["\ufeff" + json.dumps({"conversations": PLAIN}), "",
                        json.dumps({"image": "images/a.jpg", "conversations": JOKE})])
@@ -153,6 +246,17 @@ def answers(value: object) -> list:
     ({**FOODIE, "food_meta": {"food_file": "images/a.jpg"}}, "food_meta.food_name", "missing"),
     ({**FOODIE, "food_meta": {"food_file": "/a.jpg", "food_name": "x"}}, "food_meta.food_file", "absolute path"),
     ({**FOODIE, "question": None}, "question", "should be a text, but is null"),
+    ({**OOGIRI, "type": "V2T"}, "type", "unknown type 'V2T'"),
+    ({"image": "a", "text": "x", "star": 1}, "type", "missing"),
+    ({**OOGIRI, "image": "gone"}, "image", "no picture gone, gone.jpg, ..."),
+    ({**OOGIRI, "image": None}, "image", "should be a picture's path, but is null"),
+    ({**OOGIRI, "image": "../a"}, "image", "leaves the pictures' folder"),
+    ({**OOGIRI, "image": "a", "text": " "}, "text", "empty answer"),
+    ({**OOGIRI, "image": "a", "text": "<|im_end|>"}, "text", "control token"),
+    ({**OOGIRI, "image": "a", "question": "<image>"}, "question", "holds <image>"),
+    ({**OOGIRI, "image": "a", "question": 3}, "question", "should be a text or null, but is 3"),
+    ({**OOGIRI, "image": "a", "star": "many"}, "star", "should be a number or null"),
+    ({**OOGIRI, "type": "T2T", "image": None}, "question", "a T2T record without it needs a picture"),
 ])  # fmt: skip
 def test_each_problem_is_named_with_record_and_field(folder, record, field, what):
     found = problems(write(folder, [{"conversations": PLAIN}, record]))
@@ -234,6 +338,8 @@ def test_the_summary_counts_records_pictures_tiles_and_tokens(folder):
     assert summary.lengths == tuple(lengths) and summary.learned == (3, 3, 3)
     assert (summary.percentile(50), summary.percentile(100)) == (sorted(lengths)[1], max(lengths))
     assert summary.longest is records[0]
+    assert (summary.most_tiles, summary.most_tiled) == (7, records[0])
+    assert "99 %" in str(summary) and "7: record 1 of data.json" in str(summary)
     assert "record 1 of data.json" in str(summary) and "<table>" in summary._repr_html_()
 
 
@@ -288,12 +394,42 @@ def test_grouping_by_length_wastes_less_and_sees_each_example_once_an_epoch():
     assert first != list(grouped)
 
 
-def test_a_split_by_picture_shares_no_picture_and_loses_no_record(folder):
-    def record(number: int, *names: str) -> Record:
-        return Record(folder / "x.json", number, tuple(folder / name for name in names), ())
+def pictured(folder: Path, number: int, *names: str) -> Record:
+    return Record(folder / "x.json", number, tuple(folder / name for name in names), ())
 
-    records = [record(i, f"{i // 4}.jpg") for i in range(80)] + [record(80, "3.jpg", "4.jpg"), record(81)]
+
+def test_a_split_by_picture_shares_no_picture_and_loses_no_record(tmp_path):
+    for i in range(20):
+        (tmp_path / f"{i}.jpg").write_text(f"{i:>5}")
+    records = [pictured(tmp_path, i, f"{i // 4}.jpg") for i in range(80)]
+    records += [pictured(tmp_path, 80, "3.jpg", "4.jpg"), pictured(tmp_path, 81)]
     train, held_out = split_by_picture(records, held_out=0.2, seed=3)
     assert sorted(r.number for r in train + held_out) == list(range(82))
     assert 16 <= len(held_out) <= 26
     assert not {image for r in train for image in r.images} & {image for r in held_out for image in r.images}
+    assert (train, held_out) == split_by_picture(records, held_out=0.2, seed=3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_a_picture_under_other_names_stay_on_one_side_of_a_split(tmp_path, seed):
+    for i in range(20):
+        for copy in "ab":
+            (tmp_path / f"{copy}{i}.jpg").write_text(f"{i:>5}")  # all of one size: only the bytes tell
+    records = [pictured(tmp_path, i, f"{'ab'[i % 2]}{i // 2}.jpg") for i in range(40)]
+    train, held_out = split_by_picture(records, held_out=0.25, seed=seed)
+    assert len(held_out) == 10 and len(train) == 30
+    assert {record.number // 2 for record in train}.isdisjoint(record.number // 2 for record in held_out)
+    assert shared_pictures(train, held_out) == []
+
+
+def test_shared_pictures_are_found_by_content_and_each_suspect_is_read_once(tmp_path, monkeypatch):
+    from course_lib import records as module
+
+    for name, text in (("a", "one"), ("b", "two"), ("copy", "one"), ("long", "three")):
+        (tmp_path / f"{name}.jpg").write_text(text)
+    digest, read = module._digest, []
+    monkeypatch.setattr(module, "_digest", lambda path: read.append(path.stem) or digest(path))
+    train = [pictured(tmp_path, i, "a.jpg", "b.jpg") for i in range(3)]
+    held_out = [pictured(tmp_path, i, "long.jpg", "copy.jpg", "b.jpg") for i in range(3)]
+    assert shared_pictures(train, held_out) == [tmp_path / "copy.jpg", tmp_path / "b.jpg"]
+    assert sorted(read) == ["a", "b", "copy"]  # no other file is as long as long.jpg

@@ -157,6 +157,7 @@ def test_shipped_records_have_the_layout_and_every_picture_all_four_questions(sp
         assert file.startswith("images/") and (DATA / file).is_file()
         assert len(record["choices_en"]) == 4 and record["question_en"].isascii()
         kinds.setdefault(file, []).append(record["question_type"])
+    assert {record["licence"] for record in records} == {"MIT"}  # what tells them from FoodieQA's own
     assert all(found == ["cuisine_type", "flavor", "region", "present"] for found in kinds.values())
 
 

@@ -8,20 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from training_samples import QUICK, losses, write_colours
 
 from course_lib.adapters import add_adapter
 from course_lib.checkpoint import load_checkpoint
-from course_lib.dataset import DataError, Record, VLDataset, collate
-from course_lib.recipes import FOOD_LORA, MEME_QLORA, RECIPES, Recipe
+from course_lib.dataset import DataError, Record, VLDataset, collate, read_records
+from course_lib.recipes import FOOD_LORA, MEME_QLORA, RECIPES
 from course_lib.run_folder import Run, newest_checkpoint, read_metrics
 from course_lib.training import choose_precision, evenly, train
 from course_lib.vision_features import cache_features, model_inputs, vision_features
-
-QUICK = Recipe("quick", quantization="nf4", lora_rank=8, lora_alpha=16, lora_dropout=0.1, max_length=400, epochs=2,
-               batch_size=4, accumulation=1, learning_rate=1e-2, eval_every=3, save_every=2)
-COLOURS = {"红色": (220, 40, 40), "绿色": (40, 200, 60), "蓝色": (40, 60, 220)}
-
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny_folder) -> Path:
@@ -31,13 +26,7 @@ def checkpoint(tiny_folder) -> Path:
 @pytest.fixture(scope="module")
 def records(tmp_path_factory) -> list[Record]:
     """Ten pictures of three colours, one or five tiles large, and two records without a picture."""
-    folder = tmp_path_factory.mktemp("pictures")
-    made = []
-    for number, colour in enumerate([*COLOURS] * 3 + ["红色"]):
-        picture = folder / f"{number}.png"
-        Image.new("RGB", (112, 112) if number % 5 == 0 else (56, 56), COLOURS[colour]).save(picture)
-        made.append(record(folder, number + 1, "<image>\n什么颜色", colour, picture))
-    return made + [record(folder, 11, "你好", "您好"), record(folder, 12, "再见", "再见，朋友")]
+    return read_records(write_colours(tmp_path_factory.mktemp("pictures")))
 
 
 def record(folder: Path, number: int, question: str, answer: str, *images: Path) -> Record:
@@ -90,10 +79,6 @@ def undisturbed(checkpoint, records, tmp_path_factory) -> Run:
     """QLoRA, six steps with dropout, kept with every checkpoint."""
     folder = tmp_path_factory.mktemp("runs") / "undisturbed"
     return train(replace(QUICK, keep=9), checkpoint, records, records[:4], folder)
-
-
-def losses(run: Run) -> list[tuple[int, float]]:
-    return [(line["step"], line.get("loss", line.get("eval_loss"))) for line in run.metrics]
 
 
 def test_qlora_lowers_the_loss_and_writes_down_what_made_it(undisturbed, checkpoint, records):

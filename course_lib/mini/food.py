@@ -163,6 +163,7 @@ def records(split: str) -> Iterator[dict]:
                 "food_name_pinyin": dish.pinyin,
                 "composition": composition.id,
                 "seed": composition.seed,
+                "licence": "MIT",
             }
 
 
@@ -184,14 +185,15 @@ where to travel for it, how it is served. {train} training records ({train_pictu
 - **Layout.** FoodieQA's fields: `question_id`, `question`, `choices`, `answer` (an index, as text), `question_type`
   (`cuisine_type`, `flavor`, `region`, `present`), `food_name`, `food_meta` (`id`, `food_name`, `food_type`,
   `food_location`, `main_ingredient`, `food_file`), `question_en`, `choices_en`; and this kit's own `food_name_en`,
-  `food_name_pinyin`, `composition`, `seed`. Converted as in the old lesson:
+  `food_name_pinyin`, `composition`, `seed`, `licence`. Converted as in the old lesson:
   question + `\\n<image>` -> right choice + `，图中的菜是` + name.
 - **Picture sizes.** {sizes}.
 - **Limits.** Drawings, not food: each dish always has the same container, colours and main things, so that a small
   model can learn it. A model tuned on this set knows nothing about photographs. Tastes and places are commonplaces,
   one of several that would be right.
-- **Licence.** MIT, as the kit. Nothing is taken from FoodieQA but the layout: the names of its fields, and the wording
-  of four questions known from the old lesson's demo. FoodieQA itself is CC BY-NC-ND 4.0 and, by its card, for
+- **Licence.** MIT, as the kit, and so says each record's `licence`; FoodieQA's own records have no such field, and
+  training on them asks for consent. Nothing is taken from FoodieQA but the layout: the names of its fields, and the
+  wording of four questions known from the old lesson's demo. FoodieQA itself is CC BY-NC-ND 4.0 and, by its card, for
   evaluation only: it is not part of this kit, and this set is no substitute for it as a benchmark.
 
 | dish | pinyin | English | cuisine | taste | place | serving |
