@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedTokenizerFast
 
 __all__ = [
-    "CheckpointError", "count_parameters", "empty_model", "internvl2_2b_config", "load_checkpoint", "load_empty", "load_spec",
+    "CheckpointError", "count_parameters", "empty_model", "internvl2_2b_config", "load_checkpoint", "load_spec",
     "save_checkpoint", "write_random_checkpoint",
 ]  # fmt: skip
 
@@ -58,13 +58,6 @@ def load_checkpoint(
     model.generation_config.eos_token_id = list(spec.stop_token_ids)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return VLM(model.eval(), tokenizer, spec)
-
-
-def load_empty(folder: str | Path) -> InternVLForConditionalGeneration:
-    """A checkpoint's model without its weights, on the meta device: for counting. Raises CheckpointError."""
-    folder = Path(folder)
-    _, spec = load_spec(folder)
-    return empty_model(transformers_config(folder, spec, stored_tensors(folder)), ps_version=spec.ps_version)
 
 
 def save_checkpoint(vlm: VLM, folder: str | Path, *, shard_bytes: int = 5_000_000_000) -> None:

@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LINES = ((BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "D"), (RED, ":", "^"), (PINK, "-", "v"))
-MEMORY_STYLES = {  # part of memory.PARTS: colour and hatching
+MEMORY_STYLES = {  # part of memory.PEAK_PARTS: colour and hatching
     "frozen weights": (tint(GREY, 0.45), ""),
     "NF4 weights": (SKY, ""),
     "NF4 constants": (BLUE, "xxx"),
     "trained weights": (GREEN, ""),
     "gradients": (ORANGE, "///"),
     "AdamW moments": (PINK, "..."),
+    "weight copies": (tint(GREEN, 0.4), "\\\\\\"),
+    "activations": (tint(RED, 0.5), ""),
+    "attention masks": (tint(RED, 0.5), "+++"),
+    "logits": (tint(RED, 0.5), "ooo"),
+    "temporaries": (tint(BLUE, 0.25), "---"),
+    "batch": (tint(GREY, 0.2), "|||"),
+    "cuBLAS workspace": (tint(GREY, 0.2), "***"),
 }
 
 
@@ -89,11 +96,17 @@ def lora_figure(rows: int, columns: int, rank: int, alpha: float) -> Figure:
 
 
 def memory_figure(methods: Mapping[str, Mapping[str, int]], *, reported: tuple[str, float] | None = None) -> Figure:
-    """One stacked bar a method, in GiB: `methods[method][part]` in bytes. `reported` (words, GiB) is a line across."""
+    """One stacked bar a method, in GiB: `methods[method][part]` in bytes. `reported` (words, GiB) is a line across.
+
+    Parts that no method has are left out, of the legend too.
+    """
     figure, (axes,) = _panels(1, 1, (9, 1.3 + 0.6 * len(methods)))
     names = [*methods]
     left = [0.0] * len(names)
+    shown = {part for parts in methods.values() for part, size in parts.items() if size}
     for part, (colour, hatch) in MEMORY_STYLES.items():
+        if part not in shown:
+            continue
         width = [methods[name].get(part, 0) / 2**30 for name in names]
         axes.barh(names, width, left=left, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5, label=part)
         left = [start + more for start, more in zip(left, width)]
@@ -101,12 +114,12 @@ def memory_figure(methods: Mapping[str, Mapping[str, int]], *, reported: tuple[s
         axes.text(total, row, f"  {total:.1f}", va="center")
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12 * max(left))
-    axes.set_xlabel("GiB, without activations")
+    axes.set_xlabel("GiB at the fullest moment of a step" if "activations" in shown else "GiB, without activations")
     if reported:
         axes.axvline(reported[1], color=RED, linestyle="--")
         axes.text(reported[1], len(names) - 0.45, f"{reported[0]} ", color=RED, ha="right", fontsize=9)
         axes.set_ylim(bottom=len(names) - 0.3)
-    figure.legend(loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=5 if len(shown) > 6 else 6, frameon=False, fontsize=9)
     return figure
 
 

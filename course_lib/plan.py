@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib.dataset import Record, Summary, shared_pictures, summarise, tile_counts
-from course_lib.memory import estimate_peak, what_helps
+from course_lib.memory import estimate_peak, model_shapes, what_helps
 from course_lib.recipes import Recipe
 from course_lib.workload import Workload
 
@@ -73,13 +73,13 @@ def expected_steps(recipe: Recipe, records: int, processes: int = 1) -> int:
 def make_plan(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Record],
               held_out_records: Sequence[Record] = (), *, processes: int = 1) -> Plan:
     """What `training.train` would take, on this machine's device; reads no weights."""
-    from course_lib.checkpoint import load_empty, load_spec
+    from course_lib.checkpoint import load_spec
     from course_lib.settings import pick_device
 
     tokenizer, spec = load_spec(model_folder)
     summary = summarise(train_records, tokenizer, spec, recipe.max_tiles)
     device = pick_device()[0].type
-    memory = estimate_peak(load_empty(model_folder), recipe, heaviest_batch(recipe, summary, train_records, spec, processes),
+    memory = estimate_peak(model_shapes(model_folder), recipe, heaviest_batch(recipe, summary, train_records, spec, processes),
                            device=device)
     return Plan(recipe, summary, len(held_out_records), tuple(shared_pictures(train_records, held_out_records)),
                 processes, expected_steps(recipe, len(train_records), processes), memory, device)
@@ -97,11 +97,11 @@ def heaviest_batch(recipe: Recipe, summary: Summary, records: Sequence[Record], 
 def out_of_memory_advice(recipe: Recipe, model_folder: Path | str, records: Sequence[Record], device: str,
                          processes: int = 1) -> str:
     """The three settings that would lower the peak most, each with its estimate."""
-    from course_lib.checkpoint import load_empty, load_spec
+    from course_lib.checkpoint import load_spec
 
     tokenizer, spec = load_spec(model_folder)
     summary = summarise(records, tokenizer, spec, recipe.max_tiles)
-    found = what_helps(load_empty(model_folder), recipe, heaviest_batch(recipe, summary, records, spec, processes),
+    found = what_helps(model_shapes(model_folder), recipe, heaviest_batch(recipe, summary, records, spec, processes),
                        device=device)
     lines = [f"  - {words}" for words, _, _ in found]
     return "\n".join(["What would help most, each for as many records a step (estimates of the peak):", *lines])

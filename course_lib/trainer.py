@@ -17,7 +17,7 @@ from course_lib import run_folder as runs
 from course_lib.adapters import save_adapter
 from course_lib.dataset import LengthGroupedSampler, VLDataset
 from course_lib.recipes import Recipe
-from course_lib.vision_features import model_inputs, projected_blank
+from course_lib.vision_features import model_inputs
 
 
 class VLTrainer(Trainer):
@@ -43,17 +43,8 @@ class VLTrainer(Trainer):
             self.tokens += inputs["attention_mask"].sum()
         base = self.accelerator.unwrap_model(model).get_base_model()
         with self.accelerator.autocast():  # the model's own forward has it; the projector is called outside of that
-            arguments = model_inputs(base, inputs)
-            blank = None
-            if self.args.world_size > 1 and "mm_encoder_outputs" not in arguments:
-                blank = projected_blank(base)
-        result = super().compute_loss(model, arguments, return_outputs, num_items_in_batch)
-        if blank is None:
-            return result
-        # Processes exchange gradients of the same parameters: one with text only takes part, with gradients of zero.
-        loss, *outputs = result if return_outputs else (result,)
-        loss = loss + 0 * blank.sum()
-        return (loss, *outputs) if return_outputs else loss
+            arguments = model_inputs(base, inputs, every_part=self.args.world_size > 1)
+        return super().compute_loss(model, arguments, return_outputs, num_items_in_batch)
 
     @torch.no_grad()
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from course_lib.dataset import Record, load_pixels
@@ -64,30 +63,41 @@ def cache_features(vlm: VLM, records: Sequence[Record], *, max_tiles: int | None
     return features
 
 
-def model_inputs(model: InternVLForConditionalGeneration, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
+def model_inputs(model: InternVLForConditionalGeneration, batch: dict[str, torch.Tensor], *,
+                 every_part: bool = False) -> dict[str, Any]:
     """A collated batch as arguments of `model`, so that logits and loss exist at labelled positions only.
 
-    The loss equals that of `model(**batch)`, but its memory grows with the answers and not with the prompts.
+    The loss equals that of `model(**batch)`, but its memory grows with the answers and not with the prompts. Processes
+    that train together exchange the same parameters in the same order: for them `every_part` uses ViT and projector
+    also where a batch has no picture, on a black tile that is multiplied by zero.
     """
     import torch
 
     # The logits at position t are about token t + 1: what is wanted there is the label, moved one step left.
     wanted = torch.nn.functional.pad(batch["labels"][:, 1:], (0, 1), value=-100)  # [batch, n]
     labelled = wanted != -100
-    inputs = {
-        "input_ids": batch["input_ids"],
+    features = batch.get("vision_features")
+    if features is None and "pixel_values" in batch:
+        features = vision_features(model, batch["pixel_values"])
+    visual = None
+    if features is not None:
+        visual = project(model, features)  # [tiles, tokens, hidden]
+    elif every_part:
+        visual = 0 * project(model, vision_features(model, black_tile(model)))
+    embeddings = model.get_input_embeddings()(batch["input_ids"])  # [batch, n, hidden]
+    if features is not None:
+        places = (batch["input_ids"] == model.config.image_token_id).unsqueeze(-1)  # [batch, n, 1]
+        embeddings = embeddings.masked_scatter(places, visual.to(embeddings.dtype))
+    elif visual is not None:
+        embeddings = embeddings + visual.sum().to(embeddings.dtype)
+    return {
+        "inputs_embeds": embeddings,
         "attention_mask": batch["attention_mask"],
         "use_cache": False,
         "logits_to_keep": labelled,
         "labels": wanted[labelled],  # [labelled tokens]
         "shift_labels": wanted[labelled],  # already shifted above
     }
-    features = batch.get("vision_features")
-    if features is None and "pixel_values" in batch:
-        features = vision_features(model, batch["pixel_values"])
-    if features is not None:
-        inputs["mm_encoder_outputs"] = {"image": SimpleNamespace(pooler_output=project(model, features))}
-    return inputs
 
 
 def project(model: InternVLForConditionalGeneration, features: torch.Tensor) -> torch.Tensor:
@@ -96,11 +106,8 @@ def project(model: InternVLForConditionalGeneration, features: torch.Tensor) -> 
     return projector(features.to(next(projector.parameters()).dtype))
 
 
-def projected_blank(model: InternVLForConditionalGeneration) -> torch.Tensor:
-    """A black tile's visual tokens [1, tokens, hidden]: for a batch without a picture, where every batch must have one."""
+def black_tile(model: InternVLForConditionalGeneration) -> torch.Tensor:
+    """Pixel values [1, 3, S, S] of zeros, on the model's device."""
     import torch
 
-    vision = model.config.vision_config
-    tower = model.model.vision_tower
-    pixels = torch.zeros(1, 3, *vision.image_size, device=model.device, dtype=tower.dtype)
-    return project(model, vision_features(model, pixels))
+    return torch.zeros(1, 3, *model.config.vision_config.image_size, device=model.device)
