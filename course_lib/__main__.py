@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -79,7 +80,7 @@ def train(
     except KeyboardInterrupt as stopped:  # typer would only say "Aborted"
         print(f"course_lib: {stopped}", file=sys.stderr)
         raise typer.Exit(130) from None
-    if run is None:
+    if run is None or int(os.environ.get("RANK", 0)) > 0:  # of several processes the first speaks
         return
     for step, loss in run.held_out_losses().items():
         print(f"held-out loss at step {step}: {loss:.4f}")
@@ -108,7 +109,10 @@ def evaluate(
     adapter: Annotated[Path | None, typer.Option(help="an adapter beside the model, not merged")] = None,
     data: Data = None,
     quantization: Annotated[str | None, typer.Option(help="nf4: load the language model in 4 bits")] = None,
-    split: Annotated[str, typer.Option(help="test or train")] = "test",
+    split: Annotated[
+        str,
+        typer.Option(help="test, train, or all: both, for a set that no training saw, such as your own FoodieQA"),
+    ] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many records")] = None,
     shuffled: Annotated[
         bool, typer.Option("--shuffled", help="negative control: each question with another's picture")

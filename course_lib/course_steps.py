@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from course_lib import settings
 from course_lib.base_fingerprint import base_fingerprint
+from course_lib.detached import DetachedRun
+from course_lib.live_figure import frame, progress
 from course_lib.recipes import FOOD_LORA, MEME_QLORA, MINI_FOOD, MINI_MEME, Recipe
 from course_lib.records import Record, load_task
 from course_lib.run_folder import MAY_CHANGE, Run, fingerprint
@@ -51,14 +53,16 @@ def ensure_run(
 ) -> Run:
     """The finished run of a task: read if it is there, resumed if it was interrupted, else trained now.
 
-    `records` are (training, held-out), the task's own if not given. `plot` draws live curves instead of a bar.
+    `records` are (training, held-out), the task's own if not given. `plot` draws live curves instead of a bar. A run
+    that `course_lib.detached` has at work is watched to its end. Raises RuntimeError with its log if it fails.
     """
     recipe = recipe or recipe_for(task)
     train_records, held_out = records or (load_task(task, "train"), load_task(task, "test"))
     folder = run_folder(recipe, train_records, held_out, runs)
     with _alone(folder):
+        watched = _watch_detached(folder)
         if (folder / "recipe.json").is_file() and (run := Run.read(folder)).finished:
-            if plot:
+            if plot and not watched:
                 _show_curves(run)
             return run
         from course_lib.loss_plot import LossPlot
@@ -102,15 +106,25 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def _watch_detached(folder: Path) -> bool:
+    """Watch the process that trains in this folder, if any, to its end; whether there was one.
+
+    Raises RuntimeError if it fails, KeyboardInterrupt where the watching is interrupted: the training goes on then.
+    """
+    detached = DetachedRun(folder)
+    if not (alive := detached.processes):
+        return False
+    print(f"process {alive[0].pid} is training {folder.name}: watching it", flush=True)
+    detached.watch()
+    if detached.running:
+        raise KeyboardInterrupt(f"{folder.name} is not finished yet: ask again to go on watching")
+    return True
+
+
 def _show_curves(run: Run) -> None:
     """The curves of a finished run, in the same form in which a live plot leaves them."""
-    import io
-
     from IPython.display import display
 
-    from course_lib.loss_plot import TEXT_FORM, LossPlot
-
     print(f"already trained: {run.folder.name}")
-    png = io.BytesIO()
-    LossPlot.from_metrics(run.folder / "metrics.jsonl").savefig(png, format="png", dpi=80)
-    display({"image/png": png.getvalue(), "text/plain": TEXT_FORM}, raw=True)
+    last_step = run.metrics[-1]["step"] if run.metrics else None
+    display(frame(run.metrics, progress(run.metrics, last_step)), raw=True)

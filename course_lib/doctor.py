@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 
 from course_lib import settings
+from course_lib.data_problems import Reporter
 from course_lib.doctor_packages import package_findings
 from course_lib.findings import Finding, Report
-from course_lib.records import TASK_FILES
+from course_lib.licences import VARIABLE, consent_given, needs_consent
+from course_lib.record_layouts import parse
+from course_lib.records import HELD_OUT, OTHER_NAMES, TASK_FILES, Record
 
 PYTHON = "3.11"
 FREE_DISK_GIB = 3  # one fine-tuning of the small model, its merged copy and the report, several times over
@@ -157,17 +160,44 @@ def model_finding() -> Finding:
 
 
 def data_findings() -> list[Finding]:
-    """The two tasks' training records, under COURSE_DATA or the kit's data/."""
+    """The two tasks' training records, under COURSE_DATA or the kit's data/; what is held out, and who must consent."""
     own = os.environ.get("COURSE_DATA", "").strip()
     findings = []
     for task, splits in TASK_FILES.items():
-        name = splits["train"]
+        names = (splits["train"], OTHER_NAMES[task])
         mend = "unset COURSE_DATA" if own else f"git checkout -- data/{task}"
         try:
-            file = settings.data_folder(task) / name
-            records = len(json.loads(file.read_text(encoding="utf-8")))
+            folder = settings.data_folder(task)
+            file = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+            raw = _raw_records(file)
         except (OSError, ValueError) as error:
-            findings.append(Finding(f"data: {task}", f"no {name} that can be read", "problem", str(error), mend))
+            found = f"no {' or '.join(names)} that can be read"
+            findings.append(Finding(f"data: {task}", found, "problem", str(error), mend))
             continue
-        findings.append(Finding(f"data: {task}", f"{records} records, {file.parent}"))
+        findings.append(_records_finding(task, file, raw))
     return findings
+
+
+def _raw_records(file: Path) -> list:
+    text = file.read_text(encoding="utf-8-sig")
+    if file.suffix == ".jsonl":
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
+    if not isinstance(raw := json.loads(text), list):
+        raise ValueError(f"{file} should hold a list of records")
+    return raw
+
+
+def _records_finding(task: str, file: Path, raw: list) -> Finding:
+    """How many records there are; pictures and fields are checked when a notebook reads them."""
+    what, found, notes = f"data: {task}", f"{len(raw)} records, {file.parent}", []
+    if not (file.parent / (test := TASK_FILES[task]["test"])).is_file():
+        notes.append(f"no {test}: {HELD_OUT:.0%} of {file.name}, by picture, are held out as the test")
+    parsed = (parse(record, file.parent, Reporter(file, number, [])) for number, record in enumerate(raw, start=1))
+    if needs_consent(Record(file, 0, *record) for record in parsed if record is not None):
+        try:
+            consents = consent_given()
+        except ValueError as error:
+            return Finding(what, found, "problem", str(error), f"unset {VARIABLE}")
+        training = "was consented to" if consents else "needs your consent"
+        notes.append(f"FoodieQA's: evaluate freely; training on it {training} ({VARIABLE}=yes)")
+    return Finding(what, found, "note" if notes else "ok", "; ".join(notes))

@@ -215,6 +215,18 @@ def answer_records(
     return [answers[i] for i in range(len(records))]
 
 
+def records_to_ask(task: str, split: str, folder: Path | str | None = None) -> list[Record]:
+    """The records of a split as `load_task` gives them, or of both for "all": training file first, in the files' order.
+
+    "all" is for a set that no training saw, such as a learner's own FoodieQA. Raises what `load_task` does.
+    """
+    if split != "all":
+        return load_task(task, split, folder)
+    both = [record for part in ("train", "test") for record in load_task(task, part, folder)]
+    # A set without a test file was split by picture: its records go back to their places.
+    return sorted(both, key=lambda record: (record.source != both[0].source, record.number))
+
+
 def evaluate_command(
     model: Path, task: str, *, adapter: Path | None = None, quantization: str | None = None, split: str = "test",
     data: Path | None = None, out: Path | None = None, limit: int | None = None, shuffled: bool = False,
@@ -224,7 +236,7 @@ def evaluate_command(
     from course_lib.checkpoint import load_checkpoint
     from course_lib.merging import load_with_adapter
 
-    records = load_task(task, split, data)[:limit]
+    records = records_to_ask(task, split, data)[:limit]
     if shuffled:
         records = shuffled_pictures(records)
     train_records = load_task("meme", "train", data) if task == "meme" else ()

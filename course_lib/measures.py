@@ -11,10 +11,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from course_lib.record_layouts import NAMES_THE_DISH
 from course_lib.records import Record
 from course_lib.scores import TaskScores
 
-DISH_PHRASE = "图中的菜是"  # "the dish in the picture is": a tuned answer's second half begins so
+DISH_PHRASE = NAMES_THE_DISH.removeprefix("，")  # a tuned answer's second half begins so
 JOKE_MATCH = 0.6  # bigram F1 from which an answer counts as telling a known joke
 
 

@@ -94,6 +94,8 @@ class VLTrainer(Trainer):
 
             trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
             sharded = self.accelerator.state.deepspeed_plugin.zero_stage == 3
+            if sharded:
+                self.model_wrapped.empty_partition_cache()  # a measurement leaves weights half fetched
             context = deepspeed.zero.GatheredParameters(trained, enabled=sharded)
         with context:
             if self.args.should_save:

@@ -18,6 +18,7 @@ from course_lib.callbacks import ProgressBar, StopWhenAsked
 from course_lib.dataset import Record, VLDataset, check_records, collate
 from course_lib.deepspeed_settings import deepspeed_config
 from course_lib.licences import consent_given, require_consent
+from course_lib.plan import expected_steps, out_of_memory_advice
 from course_lib.recipes import FOOD_LORA, MEME_QLORA, MINI_FOOD, MINI_MEME, RECIPES, Recipe
 from course_lib.run_folder import Run
 from course_lib.trainer import VLTrainer
@@ -58,8 +59,9 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     check_records([*train_records, *held_out], tokenizer, spec, recipe.max_length, recipe.max_tiles)
 
     arguments = training_arguments(recipe, folder, device, precision, deepspeed, evaluate=bool(held_out))
+    about = partial(runs.describe, model_folder, train_records, held_out, arguments.world_size, deepspeed)
     checkpoint = _together(arguments, lambda: runs.start(
-        folder, recipe, runs.describe(model_folder, train_records, held_out, arguments.world_size, deepspeed),
+        folder, recipe, about() | {"steps": expected_steps(recipe, len(train_records), arguments.world_size)},
         resume=resume, overwrite=overwrite))
     if resume and (done := Run.read(folder)).finished:
         return done
@@ -91,8 +93,6 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
         with stop:
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except torch.OutOfMemoryError as error:
-        from course_lib.plan import out_of_memory_advice
-
         error.add_note(out_of_memory_advice(recipe, model_folder, train_records, device.type, arguments.world_size))
         raise
     if stop.stopped:

@@ -37,8 +37,12 @@ class Workload:
             sampler.set_epoch(epoch)
             order = [*sampler]
             batches += [order[start:start + size] for start in range(0, len(order), size)]
-        heaviest = max(batches, key=lambda batch: (len(batch) * max(lengths[record] for record in batch),
-                                                   sum(tiles[record] for record in batch)))
+
+        def weight(batch: list[int]) -> tuple[int, bool, int]:  # tokens with padding, whether that needs a mask, tiles
+            inside = [lengths[record] for record in batch]
+            return len(batch) * max(inside), min(inside) < max(inside), sum(tiles[record] for record in batch)
+
+        heaviest = max(batches, key=weight)
         return cls(tuple(tiles[record] for record in heaviest),
                    tuple(lengths[record] - tiles[record] * tokens_per_tile for record in heaviest),
                    tuple(learned[record] for record in heaviest), tokens_per_tile)

@@ -15,6 +15,7 @@ import pytest
 from course_lib import doctor
 from course_lib.doctor_packages import locked_versions
 from course_lib.findings import Finding, Report
+from course_lib.licences import VARIABLE
 from course_lib.settings import ROOT
 
 SITE = Path(sysconfig.get_path("purelib"))
@@ -196,6 +197,65 @@ def test_a_whole_checkpoint_and_own_data_are_found(tmp_path, monkeypatch):
     assert [finding.found for finding in doctor.data_findings()] == [
         f"2 records, {tmp_path / task}" for task in ("food", "meme")
     ]
+
+
+def own_food(folder, monkeypatch, files):
+    """The finding on a learner's own food data, COURSE_DATA's only folder: {file name: records, or a text}."""
+    for name, content in files.items():
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        (folder / name).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("COURSE_DATA", str(folder))
+    return {finding.what: finding for finding in doctor.data_findings()}["data: food"]
+
+
+FOODIEQA = {"question": "哪个菜系?", "choices": ["苏菜"], "answer": "0",
+            "food_meta": {"food_name": "松鼠鳜鱼", "food_file": "1.jpg"}}  # fmt: skip
+CONVERTED = {"image": "1.jpg", "conversations": [{"from": "human", "value": "哪个菜系?\n<image>"},
+                                                 {"from": "gpt", "value": "苏菜，图中的菜是松鼠鳜鱼"}]}  # fmt: skip
+FREE = {**FOODIEQA, "licence": "MIT"}
+
+
+def test_the_kits_own_data_have_a_test_file_and_need_no_consent(monkeypatch):
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    assert [(finding.status, finding.why) for finding in doctor.data_findings()] == [("ok", "")] * 2
+
+
+@pytest.mark.parametrize("name, record", [("sivqa_tidy.json", FOODIEQA), ("sivqa_llava.json", CONVERTED)])
+def test_foodieqa_under_either_name_is_noted_with_held_out_tenth_and_consent(tmp_path, monkeypatch, name, record):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    finding = own_food(tmp_path, monkeypatch, {name: [record] * 3})
+    assert (finding.status, finding.found, finding.mend) == ("note", f"3 records, {tmp_path}", "")
+    assert f"no sivqa_test.json: 10% of {name}, by picture, are held out" in finding.why
+    assert f"needs your consent ({VARIABLE}=yes)" in finding.why
+
+
+@pytest.mark.parametrize("consent, status, words", [
+    ("yes", "note", "was consented to"), ("no", "note", "needs your consent"), ("maybe", "problem", "yes or no"),
+])  # fmt: skip
+def test_consent_that_was_given_is_told_and_one_that_cannot_be_read_is_a_problem(
+    tmp_path, monkeypatch, consent, status, words
+):
+    monkeypatch.setenv(VARIABLE, consent)
+    finding = own_food(tmp_path, monkeypatch, {"sivqa_tidy.json": [FOODIEQA], "sivqa_test.json": [FOODIEQA]})
+    assert finding.status == status and words in finding.why and "held out" not in finding.why
+    assert finding.mend == (f"unset {VARIABLE}" if status == "problem" else "")
+
+
+def test_free_records_need_no_consent_and_oogiri_go_is_read_line_by_line(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "maybe")  # nobody asks
+    finding = own_food(tmp_path, monkeypatch, {"sivqa_tidy.json": [FREE], "sivqa_test.json": [FREE]})
+    assert (finding.status, finding.why) == ("ok", "")
+    line = json.dumps({"type": "T2T", "question": "q", "image": None, "text": "t", "star": 1})
+    (tmp_path / "cn.jsonl").write_text(f"{line}\n{line}\n\n", encoding="utf-8")
+    meme = doctor.data_findings()[1]
+    assert meme.found == f"2 records, {tmp_path}" and meme.why.startswith("no ex_cn_test.json: 10% of cn.jsonl")
+
+
+@pytest.mark.parametrize("files", [{}, {"sivqa_tidy.json": "[1"}, {"sivqa_llava.json": '{"a": 1}'}])
+def test_food_data_that_cannot_be_read_are_a_problem(tmp_path, monkeypatch, files):
+    finding = own_food(tmp_path, monkeypatch, files)
+    assert finding.found == "no sivqa_tidy.json or sivqa_llava.json that can be read"
+    assert (finding.status, finding.mend) == ("problem", "unset COURSE_DATA") and finding.why
 
 
 def test_little_disk_is_a_problem(monkeypatch):

@@ -1,5 +1,6 @@
 """Asking, judging, saving and showing, on a tiny random model and on made-up answers."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from PIL import Image
 from course_lib.conversation import encode_example
 from course_lib.evaluation import (
     Evaluation, answer_records, before_after_grid, before_after_table, class_of, compare, error_gallery, evaluate,
-    held_out_loss, scores_table, shuffled_pictures,
+    evaluate_command, held_out_loss, records_to_ask, scores_table, shuffled_pictures,
 )  # fmt: skip
 from course_lib.figures_evaluation import rates
 from course_lib.measures import score_food, score_meme
@@ -171,3 +172,27 @@ def test_jokes_are_compared_like_dishes(food):
     )
     shown = before_after_table(first, second).text
     assert "joke fits the scene" in shown and "100.0%" in shown and "distinct answers" in shown
+
+
+def write_foodieqa(folder, food, **files):
+    """FoodieQA's files, {name: indices into `food`}, with the pictures of `food`."""
+    for name, chosen in files.items():
+        raw = [{**food[i].meta, "question": f"问题{i}", "question_id": i,
+                "food_meta": {**food[i].meta["food_meta"], "food_file": f"{i}.png"}} for i in chosen]  # fmt: skip
+        (folder / f"{name}.json").write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
+    for i, record in enumerate(food):
+        (folder / f"{i}.png").write_bytes(record.images[0].read_bytes())
+    return folder
+
+
+def test_all_of_a_learners_own_set_can_be_asked_in_its_own_order(food, tmp_path):
+    own = write_foodieqa(tmp_path, food, sivqa_tidy=range(8))
+    assert [record.id for record in records_to_ask("food", "all", own)] == list("01234567")
+    assert len(records_to_ask("food", "test", own)) == 1 and len(records_to_ask("food", "train", own)) == 7
+
+
+def test_all_of_a_set_with_a_test_file_is_the_training_file_and_then_the_test_file(food, tmp_path, tiny_folder):
+    own = write_foodieqa(tmp_path, food, sivqa_tidy=(5, 2, 7), sivqa_test=(6, 0))
+    assert [record.id for record in records_to_ask("food", "all", own)] == list("52760")
+    evaluation = evaluate_command(tiny_folder, "food", split="all", data=own, limit=4)
+    assert evaluation.questions == tuple(f"问题{i}\n<image>" for i in (5, 2, 7, 6))

@@ -7,25 +7,27 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from PIL import Image
 
-from course_lib import loss_plot
-from course_lib.loss_plot import TEXT_FORM, LossPlot, duration, figure, series, smoothed
+from course_lib import live_figure
+from course_lib.live_figure import TEXT_FORM
+from course_lib.loss_plot import LossPlot
+from course_lib.settings import ROOT
 
-ROOT = Path(loss_plot.__file__).parents[1]
 METRICS = [{"step": 0, "eval_loss": 2.0}] + [
     {"step": step, "loss": 2 / step, "learning_rate": 1e-3 / step, "grad_norm": None if step == 2 else 1.0,
-     "tokens_per_second": 900.0 + step, "seconds": float(step)} for step in range(1, 6)
+     "tokens_per_second": 900.0 + step, "memory_mib": 2048.0, "seconds": float(step)} for step in range(1, 6)
 ] + [{"step": 5, "eval_loss": 0.5}]  # fmt: skip
 
 
-def play(plot: LossPlot, folder: Path, metrics: list[dict]) -> None:
+def play(plot: LossPlot, folder: Path, metrics: list[dict], clock: list[float] | None = None) -> None:
     """What Trainer tells a callback in a run of five steps."""
     args, state = SimpleNamespace(output_dir=str(folder)), SimpleNamespace(
         is_world_process_zero=True, max_steps=5, global_step=0)
     plot.on_train_begin(args, state, None)
     for line in metrics:
+        if clock:
+            clock[0] += 3
         state.global_step = line["step"]
         plot.on_log(args, state, None, logs={name: value for name, value in line.items() if name != "step"})
     plot.on_log(args, state, None, logs={"train_runtime": 3.0})
@@ -35,7 +37,7 @@ def play(plot: LossPlot, folder: Path, metrics: list[dict]) -> None:
 def test_without_a_notebook_the_last_frame_is_left_as_a_png(tmp_path):
     plot = LossPlot()
     play(plot, tmp_path, METRICS)
-    assert not plot.shows_progress and plot.handle is None
+    assert not plot.shows_progress and plot.live.handle is None
     with Image.open(tmp_path / "loss.png") as image:
         image.load()
         assert image.format == "PNG" and image.width > 600
@@ -53,14 +55,14 @@ def test_in_a_notebook_one_display_is_updated_in_place_about_once_an_interval(tm
         shown.append(bundle)
         return Handle()
 
-    monkeypatch.setattr(loss_plot, "in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=None))
     monkeypatch.setattr("IPython.display.display", display)
     now = [100.0]
-    monkeypatch.setattr(loss_plot.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(live_figure.time, "monotonic", lambda: now[0])
     plot = LossPlot(interval=10)
-    play(plot, tmp_path, METRICS)
+    play(plot, tmp_path, METRICS, clock=now)
     assert plot.shows_progress
-    # The first frame, one update for the first line, then the interval has not passed, and one at the end.
+    # Seven lines in 21 seconds: the first frame, an update after 12 seconds, and one at the end.
     assert (len(shown), len(updates)) == (1, 2)
     for bundle in shown + updates:
         assert bundle["text/plain"] == TEXT_FORM
@@ -75,28 +77,15 @@ def test_a_resumed_run_shows_what_was_before(tmp_path):
     assert plot.metrics == METRICS
 
 
-def test_figures_redraw_from_a_metrics_file_and_show_every_series(tmp_path):
+def test_a_run_that_another_process_is_just_writing_is_drawn_up_to_its_last_whole_line(tmp_path):
     file = tmp_path / "metrics.jsonl"
-    file.write_text("".join(json.dumps(line) + "\n" for line in METRICS))
-    drawn = LossPlot.from_metrics(file)
-    losses, rate, norm, speed = drawn.axes
-    thin, smooth, held_out = losses.lines
-    assert thin.get_ydata().tolist() == [2 / step for step in range(1, 6)]
-    assert held_out.get_xdata().tolist() == [0, 5]
-    assert norm.lines[0].get_xdata().tolist() == [1, 3, 4, 5]  # a step without a finite value leaves a gap
-    assert speed.lines[0].get_ydata()[0] == 901
-    assert len(figure([]).axes) == 4  # before the first step
-
-
-def test_smoothing_is_right_from_the_first_value_on():
-    assert smoothed([3.0, 3.0, 3.0]) == pytest.approx([3, 3, 3])
-    assert smoothed([1.0, 2.0], memory=0.5) == pytest.approx([1, 5 / 3])
-    assert series([{"step": 1, "loss": 2.0}, {"step": 2}], "loss") == ([1], [2.0])
-
-
-@pytest.mark.parametrize("seconds, text", [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (3900, "1 h 05 min")])
-def test_durations_are_written_for_people(seconds, text):
-    assert duration(seconds) == text
+    assert not LossPlot.from_metrics(file).axes[0].lines  # nothing there yet
+    with file.open("w") as lines:
+        for count in (2, 3):
+            lines.write("".join(json.dumps(line) + "\n" for line in METRICS[1:count]) + '{"step": 9, "lo')
+            lines.flush()
+            assert LossPlot.from_metrics(file).axes[0].lines[0].get_xdata().tolist() == list(range(1, count))
+            lines.seek(0)
 
 
 CELL = """
@@ -110,7 +99,7 @@ for step in range(1, 5):
     state.global_step = step
     plot.on_log(args, state, None, logs={"loss": 2 / step, "seconds": step})
 plot.on_train_end(args, state, None)
-print("frames:", plot.frames >= 3)
+print("frames:", plot.live.frames >= 3)
 """
 
 
@@ -131,7 +120,7 @@ def test_a_live_notebook_keeps_the_last_frame_and_passes_strict_nbval(tmp_path):
     assert notebook.cells[1].outputs[-1].text == "frames: True\n"
     file = tmp_path / "live.ipynb"
     nbformat.write(notebook, file)
-    strict = ["--nbval", "--nbval-cell-timeout=600", "--nbval-kernel-startup-timeout=600", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run([sys.executable, "-m", "pytest", *strict, str(file)], capture_output=True, text=True,
+    strict = ["--nbval", "--nbval-cell-timeout=600", "--nbval-kernel-startup-timeout=600", "-p", "no:cacheprovider"]
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", *strict, str(file)], capture_output=True, text=True,
                           cwd=tmp_path, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr

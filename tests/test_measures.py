@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from course_lib.measures import bigram_f1, named_choices, question_of, scene_of, score_food, score_meme
+from course_lib.record_layouts import NAMES_THE_DISH
 from course_lib.records import Record
 
 CHOICES = ["川菜", "苏菜", "粤菜", "闽菜"]
@@ -47,6 +48,11 @@ def test_choice_inside_the_dish_name_does_not_count():
     record = food("region", ["西湖", "长城", "泰山", "黄河"], "0", "西湖醋鱼", "浙菜")
     assert score_food(["我看到西湖醋鱼"], [record])["choice"].successes == 0
     assert score_food(["西湖，图中的菜是西湖醋鱼"], [record])["choice"].successes == 1
+
+
+def test_what_the_answer_calls_the_dish_is_told_from_its_choice_by_the_phrase_that_records_are_made_with():
+    assert named_choices(f"川菜{NAMES_THE_DISH}苏菜小炒", CHOICES, "松鼠鳜鱼") == ["川菜"]
+    assert ("松鼠鳜鱼", "苏菜小炒", 1) in score_food([f"川菜{NAMES_THE_DISH}苏菜小炒"], [food()]).confusions["dish_name"]
 
 
 def test_food_scores_split_by_kind_and_cuisine_and_count_confusions():

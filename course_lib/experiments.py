@@ -1,0 +1,354 @@
+"""A small grid of trainings, compared: which setting matters, and by more than chance?
+
+Every variant is a run folder of its own, named by content, with its scored answers kept inside. So a grid that was
+interrupted goes on where it stopped, and a variant that is added later is the only one trained.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from course_lib import settings
+from course_lib.cards import Html
+from course_lib.cards import table as html_table
+from course_lib.course_steps import run_folder
+from course_lib.evaluation import SCORE_WORDS, Evaluation, compare, evaluate, score_food
+from course_lib.recipes import Recipe
+from course_lib.records import TASK_FILES, Record
+from course_lib.run_folder import RECIPE, Run, fingerprint, write_json
+from course_lib.scores import Paired, Score
+
+if TYPE_CHECKING:
+    import pandas
+    from tqdm import tqdm
+    from transformers import TrainerCallback
+
+Variants = Mapping[str, Mapping[str, Any]]  # {readable name: {setting of the recipe: value}}
+FAILED = "failed.json"  # in a run's folder: why its training broke down; without this note it is tried again
+LAST = 5  # steps whose mean is the final training loss: the loss of one depends on its batch
+WORDS = {
+    ("quantization", None): "16 bits instead of NF4", ("quantization", "nf4"): "NF4 instead of 16 bits",
+    ("lora_on_head", True): "head adapted", ("lora_on_head", False): "head not adapted",
+    ("train_projector", True): "projector trained", ("train_projector", False): "projector frozen",
+    ("mask_labels", False): "prompts learned too", ("lora_rank", 0): "projector alone",
+}  # fmt: skip
+
+
+def one_at_a_time(choices: Mapping[str, Sequence[Any]], base: Recipe) -> dict[str, dict[str, Any]]:
+    """The base, and a variant for every value of every setting that is not the base's own; see `full_grid`."""
+    _check_choices(choices)
+    return _combined(base, [{}, *({name: value} for name, values in choices.items() for value in values)])
+
+
+def full_grid(choices: Mapping[str, Sequence[Any]], base: Recipe) -> dict[str, dict[str, Any]]:
+    """Every combination of the values; a variant's name and changes leave out what is the base's own.
+
+    Another lora_rank keeps alpha / rank, and so the adapter's scale, unless lora_alpha is a choice too. Raises
+    ValueError for an unknown setting or a value that is not in a list.
+    """
+    _check_choices(choices)
+    return _combined(base, [dict(zip(choices, values)) for values in product(*choices.values())])
+
+
+def variant_recipes(base: Recipe, variants: Variants) -> dict[str, Recipe]:
+    """Each variant's recipe. Raises ValueError naming the variant whose settings are unknown or make no recipe."""
+    recipes = {}
+    for name, changes in variants.items():
+        _check_known(changes)
+        try:
+            recipes[name] = replace(base, **changes)
+        except ValueError as error:
+            raise ValueError(f"variant {name!r}: {error}") from None
+    return recipes
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One variant: its settings, its run and its scored answers; `failed` says why its training broke down, if so."""
+
+    name: str
+    changes: Mapping[str, Any]
+    run: Run
+    evaluation: Evaluation | None = None
+    failed: str = ""
+
+    @property
+    def score_name(self) -> str:
+        """The score over all questions where the task has one, else the one that decides; "" without any."""
+        scores = self.evaluation.scores if self.evaluation else None
+        return "" if scores is None else "overall" if "overall" in scores.verdicts else scores.headline
+
+    @property
+    def score(self) -> Score | None:
+        return self.evaluation.scores[self.score_name] if self.score_name else None
+
+    def losses(self, kind: str = "loss") -> dict[int, float]:
+        """{step: loss in nats a token} of training ("loss") or held-out ("eval_loss"; step 0 is before training)."""
+        return {line["step"]: line[kind] for line in self.run.metrics if line.get(kind) is not None}
+
+    def trained_numbers(self) -> int | None:
+        """How many numbers were learned: the adapter's, and the projector's beside it. None of a failed variant."""
+        if self.failed:
+            return None
+        from safetensors import safe_open
+
+        with safe_open(self.run.adapter_folder / "adapter_model.safetensors", "pt") as stored:
+            return sum(math.prod(stored.get_slice(name).get_shape()) for name in stored.keys())  # noqa: SIM118
+
+    def row(self) -> dict[str, Any]:
+        """The variant's line of the table; None where there is no such number."""
+        trained, held_out = [*self.losses().values()], self.losses("eval_loss")
+        last, score, metrics = trained[-LAST:], self.score, self.run.metrics
+        return {
+            "changed": ", ".join(f"{name}={value!r}" for name, value in self.changes.items()),
+            "trained numbers": self.trained_numbers(),
+            "first loss": trained[0] if trained else None,
+            "final loss": sum(last) / len(last) if last else None,
+            "held-out before": held_out.get(0),
+            "held-out after": None if self.failed or not held_out else held_out[max(held_out)],
+            "score": score and score.rate, "score low": score and score.low, "score high": score and score.high,
+            "questions": score and score.n,
+            "peak MiB": max((line["memory_mib"] for line in metrics), default=None),
+            "minutes": metrics[-1]["seconds"] / 60 if metrics else None,
+            "failed": self.failed,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Experiments:
+    """The variants of a grid, in the order asked for; a notebook shows them as a table."""
+
+    base: Recipe
+    runs: tuple[Experiment, ...]
+
+    def __getitem__(self, name: str) -> Experiment:
+        for run in self.runs:
+            if run.name == name:
+                return run
+        raise KeyError(f"no variant {name!r}; there are {', '.join(repr(run.name) for run in self.runs)}")
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """A line a variant: losses in nats a token, rates from 0 to 1 with their 95 % Wilson interval.
+
+        "minutes" are those of the training; "peak MiB" is what it allocated on a GPU, or all that the process held.
+        """
+        import pandas
+
+        rows = [run.row() for run in self.runs]
+        kinds = dict.fromkeys(rows[0], float) | {"trained numbers": "Int64", "questions": "Int64"}
+        kinds |= {"changed": str, "failed": str}
+        return pandas.DataFrame(rows, pandas.Index([run.name for run in self.runs], name="variant")).astype(kinds)
+
+    @property
+    def ranked(self) -> tuple[Experiment, ...]:
+        """The lowest final held-out loss first (training loss where none is held out), failed variants last."""
+        def final(run: Experiment) -> tuple[bool, float]:
+            losses = run.losses("eval_loss") or run.losses()
+            return bool(run.failed), losses[max(losses)] if losses else math.inf
+
+        return tuple(sorted(self.runs, key=final))
+
+    def curves(self) -> dict[str, tuple[dict[int, float], dict[int, float]]]:
+        """{variant: ({step: training loss}, {step: held-out loss})}, in nats a token."""
+        return {run.name: (run.losses(), run.losses("eval_loss")) for run in self.runs}
+
+    def paired(self, name: str, other: str) -> Paired:
+        """The same questions to two variants: how many only one of them got right, and McNemar's exact p."""
+        first, second = self[name], self[other]
+        if not (first.score and second.score):
+            raise ValueError(f"{name!r} or {other!r} has no score: it failed, or no task said how to score")
+        return compare(first.evaluation, second.evaluation, first.score_name)
+
+    def as_html(self) -> Html:
+        """The table for people: HTML in a notebook, aligned text in a terminal."""
+        rows = []
+        for run in self.runs:
+            row = run.row()
+            rows.append([
+                run.name, row["changed"], _shown(row["trained numbers"], ","),
+                f"{_shown(row['first loss'], '.2f')} → {_shown(row['final loss'], '.2f')}",
+                f"{_shown(row['held-out before'], '.2f')} → {_shown(row['held-out after'], '.2f')}",
+                f"failed: {run.failed}" if run.failed else str(run.score or "–"),
+                _shown(row["peak MiB"], ",.0f"), _shown(row["minutes"], ".1f"),
+            ])  # fmt: skip
+        scored = next((run.score_name for run in self.runs if run.score_name), "")
+        caption = f"{len(rows)} variants of {self.base.name}. Losses in nats a token, the last a mean of {LAST} steps."
+        if scored:
+            caption += f" Score: {SCORE_WORDS.get(scored, scored)}, with its 95 % Wilson interval."
+        caption += " MiB: the peak on a GPU; on a CPU all that the process holds, of earlier variants too."
+        header = ("variant", "changed", "trained numbers", "training loss", "held-out loss", "score", "MiB", "minutes")
+        return html_table(header, rows, caption)
+
+    def _repr_html_(self) -> str:
+        return self.as_html().html
+
+    def __repr__(self) -> str:
+        return self.as_html().text
+
+
+def run_experiments(
+    base: Recipe, variants: Variants, train_records: Sequence[Record], held_out_records: Sequence[Record],
+    folder: Path | str, *, model_folder: Path | str | None = None, task: str | None = None, score_records: int = 64,
+    resume: bool = True,
+) -> Experiments:
+    """Train `base` with each variant's settings, one run folder each under `folder`, and compare them.
+
+    With a `task` ("food", "meme"), each variant answers `score_records` held-out questions, spread evenly. Where the
+    loss is no number the variant is "failed" and the next one runs. What is finished is read; `resume=False` refuses
+    folders that hold runs. All settings and records are checked first. Raises ValueError, DataError, FileExistsError.
+    """
+    from filelock import FileLock
+    from tqdm.auto import tqdm
+
+    from course_lib.training import evenly
+
+    recipes = variant_recipes(base, variants)
+    if not recipes or task not in (None, *TASK_FILES):
+        raise ValueError(f'{len(recipes)} variants, task {task!r}: give at least one, and None, "food" or "meme"')
+    model_folder = Path(model_folder) if model_folder is not None else settings.model_folder()
+    asked = evenly(held_out_records, score_records) if task else []
+    if task == "food":
+        score_food([""] * len(asked), asked)  # or it would say after the first training that a field is missing
+    answers = f"evaluation-{task}-{fingerprint(asked)[:8]}.json" if asked else ""
+    folders: dict[str, Path] = {}
+    for name, recipe in recipes.items():
+        place = run_folder(recipe, train_records, held_out_records, Path(folder), model=model_folder)
+        if place in folders.values():
+            same = next(other for other in folders if folders[other] == place)
+            raise ValueError(f"variants {same!r} and {name!r} would learn the same: leave one of them out")
+        if not resume and (place / RECIPE).exists():
+            raise FileExistsError(f"{place} holds the run of {name!r} already: give another folder, or resume=True")
+        folders[name] = place
+    todo = [name for name in recipes if not _done(folders[name], answers)]
+    if todo:
+        _check([recipes[name] for name in todo], model_folder, train_records, held_out_records)
+    with tqdm(total=100 * len(todo), disable=not todo, smoothing=0,  # hundredths of a variant, for the time left
+              bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:  # fmt: skip
+        for number, name in enumerate(todo):
+            bar.set_description(f"{name} ({number + 1} of {len(todo)})")
+            folders[name].parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{folders[name]}.lock"):  # another notebook may run the same grid
+                _train(recipes[name], model_folder, train_records, held_out_records, folders[name], bar)
+                if not _done(folders[name], answers):
+                    _score(task, asked, model_folder, train_records, folders[name], answers)
+            bar.update(100 * (number + 1) - bar.n)
+    return Experiments(base, tuple(_read(name, variants[name], folders[name], answers) for name in recipes))
+
+
+def _train(recipe: Recipe, model_folder: Path, train_records: Sequence[Record], held_out_records: Sequence[Record],
+           folder: Path, bar: tqdm) -> None:
+    """Train, or go on, or find it finished; a loss that is no number is written down."""
+    import torch
+
+    from course_lib.training import train
+
+    if (folder / FAILED).exists():
+        return
+    gc.collect()  # a variant that failed is still held by its traceback's frames
+    if torch.cuda.is_available():  # or an earlier variant's peak would be this one's
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        train(recipe, model_folder, train_records, held_out_records, folder, resume=True, callbacks=[_follow(bar)])
+    except FloatingPointError as error:
+        write_json(folder / FAILED, {"message": str(error)})
+
+
+def _score(task: str, asked: Sequence[Record], model_folder: Path, train_records: Sequence[Record], folder: Path,
+           answers: str) -> None:
+    """Greedy answers to the questions, judged, kept in the run's folder."""
+    from course_lib.merging import load_with_adapter
+
+    run = Run.read(folder)
+    vlm = load_with_adapter(model_folder, run.adapter_folder, run.recipe.quantization)
+    found = evaluate(vlm, task, asked, train_records, loss=False, max_tiles=run.recipe.max_tiles, progress=False)
+    os.replace(found.save(folder / f"{answers}.part"), folder / answers)  # a file of this name is always whole
+
+
+def _done(folder: Path, answers: str) -> bool:
+    if (folder / FAILED).exists():
+        return True
+    return (folder / RECIPE).exists() and Run.read(folder).finished and (not answers or (folder / answers).exists())
+
+
+def _read(name: str, changes: Mapping[str, Any], folder: Path, answers: str) -> Experiment:
+    run = Run.read(folder)
+    if (folder / FAILED).exists():
+        message = json.loads((folder / FAILED).read_text(encoding="utf-8"))["message"]
+        return Experiment(name, dict(changes), run, failed=message)
+    evaluation = replace(Evaluation.load(folder / answers), label=name) if answers else None
+    return Experiment(name, dict(changes), run, evaluation)
+
+
+def _check(recipes: Sequence[Recipe], model_folder: Path, train_records: Sequence[Record],
+           held_out_records: Sequence[Record]) -> None:
+    """What a training would refuse at its start, found before the first one."""
+    from course_lib.checkpoint import load_spec
+    from course_lib.dataset import check_records
+    from course_lib.training import choose_precision, evenly
+
+    device, _ = settings.pick_device()
+    tokenizer, spec = load_spec(model_folder)
+    for recipe in recipes:
+        choose_precision(recipe, device)
+    held_out = evenly(held_out_records, max(recipe.eval_records for recipe in recipes))
+    for length, tiles in {(recipe.max_length, recipe.max_tiles) for recipe in recipes}:
+        check_records([*train_records, *held_out], tokenizer, spec, length, tiles)
+
+
+def _follow(bar: tqdm) -> TrainerCallback:
+    """A callback that moves the grid's bar on while one variant trains."""
+    from transformers import TrainerCallback
+
+    begun = bar.n
+
+    class Follow(TrainerCallback):
+        shows_progress = True  # train adds no bar of its own
+
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            bar.update(begun + 100 * state.global_step // state.max_steps - bar.n)
+
+    return Follow()
+
+
+def _check_choices(choices: Mapping[str, Sequence[Any]]) -> None:
+    _check_known(choices)
+    if single := [name for name, values in choices.items() if not isinstance(values, (list, tuple))]:
+        raise ValueError(f"values of {', '.join(map(repr, single))} should be a list, of one value too")
+
+
+def _check_known(names: Iterable[str]) -> None:
+    known = [field.name for field in fields(Recipe)]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no setting {', '.join(map(repr, unknown))}; a recipe has {', '.join(known)}")
+
+
+def _combined(base: Recipe, combinations: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{name: changes} of chosen values; for a rank without an alpha, alpha / rank stays."""
+    variants = {}
+    for chosen in combinations:
+        changes = {name: value for name, value in chosen.items() if value != getattr(base, name)}
+        words = [_words(name, value) for name, value in changes.items()]
+        rank = changes.get("lora_rank")
+        if rank and base.lora_rank and "lora_alpha" not in chosen:
+            changes["lora_alpha"] = base.lora_alpha * rank / base.lora_rank
+        variants[", ".join(words) or "base"] = changes
+    return variants
+
+
+def _words(name: str, value: Any) -> str:
+    shown = f"{value:g}" if isinstance(value, float) else value
+    return WORDS.get((name, value), f"{name.removeprefix('lora_').replace('_', ' ')} {shown}")
+
+
+def _shown(number: float | None, form: str) -> str:
+    return "–" if number is None else format(number, form)
