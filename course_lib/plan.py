@@ -31,6 +31,11 @@ class Plan:
     device: str  # "cuda" or "cpu"
 
     @property
+    def peak(self) -> float:
+        """GiB on each device."""
+        return sum(self.memory.values()) / 2**30
+
+    @property
     def rows(self) -> list[tuple[str, str]]:
         """(name, value) pairs, as shown."""
         recipe, group = self.recipe, records_a_step(self.recipe, self.processes)
@@ -38,13 +43,13 @@ class Plan:
         parts = ", ".join(f"{part} {self.memory[part] / 2**30:.2f}" for part in largest)
         where = "GPU" if self.device == "cuda" else "CPU"
         devices = f", on each of {self.processes} {where}s" if self.processes > 1 else f", on a {where}"
+        curve = f", {recipe.eval_records} of them for the curve" if self.held_out > recipe.eval_records else ""
         rows = [
             ("recipe", recipe.name),
             *self.summary.rows,
-            ("held-out", f"{self.held_out} records" + (", for the curve " + str(recipe.eval_records)
-                                                       if self.held_out > recipe.eval_records else "")),
+            ("held-out", f"{self.held_out} records{curve}"),
             ("steps", f"{self.steps} of {group} records: {recipe.epochs:g} epochs"),
-            ("memory", f"about {sum(self.memory.values()) / 2**30:.2f} GiB at most{devices} ({parts}, …)"),
+            ("memory", f"about {self.peak:.2f} GiB at most{devices} ({parts}, …)"),
         ]
         if self.shared:
             rows.append(("LEAK", f"{len(self.shared)} held-out pictures are trained on as well, {self.shared[0].name} "
@@ -71,16 +76,16 @@ def expected_steps(recipe: Recipe, records: int, processes: int = 1) -> int:
 
 
 def make_plan(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Record],
-              held_out_records: Sequence[Record] = (), *, processes: int = 1) -> Plan:
-    """What `training.train` would take, on this machine's device; reads no weights."""
+              held_out_records: Sequence[Record] = (), *, processes: int = 1, device: str | None = None) -> Plan:
+    """What `training.train` would take, on "cuda" or "cpu" (this machine's, if not given); reads no weights."""
     from course_lib.checkpoint import load_spec
     from course_lib.settings import pick_device
 
     tokenizer, spec = load_spec(model_folder)
     summary = summarise(train_records, tokenizer, spec, recipe.max_tiles)
-    device = pick_device()[0].type
-    memory = estimate_peak(model_shapes(model_folder), recipe, heaviest_batch(recipe, summary, train_records, spec, processes),
-                           device=device)
+    device = device or pick_device()[0].type
+    heaviest = heaviest_batch(recipe, summary, train_records, spec, processes)
+    memory = estimate_peak(model_shapes(model_folder), recipe, heaviest, device=device)
     return Plan(recipe, summary, len(held_out_records), tuple(shared_pictures(train_records, held_out_records)),
                 processes, expected_steps(recipe, len(train_records), processes), memory, device)
 

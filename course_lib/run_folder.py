@@ -106,11 +106,12 @@ def start(folder: Path, recipe: Recipe, about: dict[str, Any], *, resume: bool, 
     if exists and resume:
         before = Run.read(folder)
         changed = {name: pair for name, pair in before.recipe.differences(recipe).items() if name not in MAY_CHANGE}
-        if before.about["data"] != about["data"]:
-            changed["data"] = ("other records", "these")
-        for name in ("processes", "deepspeed"):  # they decide what a step is, and what a checkpoint holds
+        for name, words in (("data", ("other records", "these")), ("model_fingerprint", ("another model", "this one"))):
             if before.about[name] != about[name]:
-                changed[name] = (before.about[name], about[name])
+                changed[name.removesuffix("_fingerprint")] = words
+        for name, usual in (("processes", 1), ("deepspeed", None)):  # they decide what a step is and a checkpoint holds
+            if before.about.get(name, usual) != about[name]:
+                changed[name] = (before.about.get(name, usual), about[name])
         if changed:
             listed = ", ".join(f"{name} was {was!r}, is {now!r}" for name, (was, now) in changed.items())
             raise ValueError(f"cannot resume {folder} with other settings: {listed}")

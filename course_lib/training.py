@@ -38,13 +38,14 @@ DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float1
 def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Record],
           held_out_records: Sequence[Record], run_folder: Path | str, *, resume: bool = False, overwrite: bool = False,
           deepspeed: str | None = None, train_on_foodieqa: bool | None = None,
-          callbacks: Sequence[TrainerCallback] = ()) -> Run:
+          features: dict[Path, torch.Tensor] | None = None, callbacks: Sequence[TrainerCallback] = ()) -> Run:
     """Fine-tune a checkpoint as the recipe says; leaves metrics, checkpoints and `adapter/` in `run_folder`.
 
     All records are checked first. `resume=True` goes on from the newest checkpoint (or begins, or returns a finished
     run) and ends as an undisturbed run would have. Ctrl-C and SIGTERM leave a checkpoint. Under torchrun all processes
-    share the work; `deepspeed` is None, "zero1", "zero2" or "zero3". `train_on_foodieqa` is what a person answers to
-    licences.FOODIEQA. Raises DataError, LicenceError, FileExistsError, ValueError, OSError, KeyboardInterrupt.
+    share the work, on a disk that all can reach; `deepspeed` is None, "zero1", "zero2" or "zero3".
+    `train_on_foodieqa` answers licences.FOODIEQA; `features` (vision_features.cache_features) may serve several runs.
+    Raises DataError, LicenceError, FileExistsError, ValueError, OSError, KeyboardInterrupt.
     """
     from course_lib.checkpoint import load_spec
 
@@ -73,11 +74,10 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     if device.type == "cpu":
         vlm.model.set_attn_implementation("eager")  # in bf16 a fifth faster there than fused attention
     runs.require_room(folder, sum(p.numel() for p in adapted.parameters() if p.requires_grad), recipe.keep)
-    features = None
-    if recipe.cache_vision:
+    if recipe.cache_vision and features is None:
         features = cache_features(vlm, [*train_records, *held_out], max_tiles=recipe.max_tiles)
     add = partial(VLDataset, tokenizer=vlm.tokenizer, spec=vlm.spec, max_length=recipe.max_length,
-                  max_tiles=recipe.max_tiles, features=features)
+                  max_tiles=recipe.max_tiles, features=features if recipe.cache_vision else None)
     shows_progress = any(getattr(callback, "shows_progress", False) for callback in callbacks)
     stop = StopWhenAsked()
     trainer = VLTrainer(

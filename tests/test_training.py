@@ -11,7 +11,7 @@ import torch
 from training_samples import QUICK, losses, write_colours
 
 from course_lib.adapters import add_adapter
-from course_lib.checkpoint import load_checkpoint
+from course_lib.checkpoint import load_checkpoint, write_random_checkpoint
 from course_lib.dataset import DataError, Record, VLDataset, collate, read_records
 from course_lib.recipes import FOOD_LORA, MEME_QLORA, RECIPES
 from course_lib.run_folder import Run, newest_checkpoint, read_metrics
@@ -130,7 +130,9 @@ def test_a_resumed_run_ends_with_the_same_losses_as_an_undisturbed_one(
     assert resumed.finished
 
 
-def test_resuming_a_finished_run_only_reads_it_and_other_settings_or_data_are_refused(undisturbed, checkpoint, records):
+def test_resuming_a_finished_run_only_reads_it_and_other_settings_data_or_models_are_refused(
+    undisturbed, checkpoint, records, tmp_path
+):
     recipe, held_out, folder = undisturbed.recipe, records[:4], undisturbed.folder
     again = train(recipe, checkpoint, records, held_out, folder, resume=True)
     assert again.metrics == undisturbed.metrics
@@ -138,6 +140,9 @@ def test_resuming_a_finished_run_only_reads_it_and_other_settings_or_data_are_re
         train(replace(recipe, learning_rate=0.1), checkpoint, records, held_out, folder, resume=True)
     with pytest.raises(ValueError, match="data was"):
         train(recipe, checkpoint, records[1:], held_out, folder, resume=True)
+    other = write_random_checkpoint(tmp_path / "other", "tiny", seed=1)
+    with pytest.raises(ValueError, match="model was 'another model'"):
+        train(recipe, other, records, held_out, folder, resume=True)
     with pytest.raises(FileExistsError, match="holds a run already"):
         train(recipe, checkpoint, records, held_out, folder)
 
