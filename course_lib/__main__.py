@@ -64,7 +64,7 @@ def train(
     deepspeed: Annotated[
         str | None, typer.Option(help="zero1, zero2 or zero3; several processes: torchrun -m course_lib train …")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what there is to train on, and what it takes")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what there is and what it takes")] = False,
     train_on_foodieqa: Annotated[
         bool, typer.Option("--train-on-foodieqa", help="I know FoodieQA's licence, and may train on it")
     ] = False,

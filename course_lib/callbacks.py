@@ -33,7 +33,7 @@ class ProgressBar(TrainerCallback):
 
 
 class StopWhenAsked(TrainerCallback):
-    """Ctrl-C (SIGINT) or SIGTERM ends training after the step that is running, with a checkpoint; a second Ctrl-C at once.
+    """Ctrl-C (SIGINT) or SIGTERM ends training after the running step, with a checkpoint; a second Ctrl-C at once.
 
     Signals are listened to while it is entered, and only in a process's main thread, as Python wants it.
     """

@@ -42,7 +42,8 @@ def run_folder(
 ) -> Path:
     """Where the run of this recipe, on these records, from a model (the one in use, if none is given), belongs."""
     decisive = {name: value for name, value in asdict(recipe).items() if name not in MAY_CHANGE}
-    parts = [decisive, fingerprint(train_records), fingerprint(held_out), base_fingerprint(model or settings.model_folder())]
+    base = base_fingerprint(model or settings.model_folder())
+    parts = [decisive, fingerprint(train_records), fingerprint(held_out), base]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return (runs or RUNS) / f"{recipe.name}-{digest[:8]}"
 

@@ -10,9 +10,8 @@ import gc
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import product
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,53 +20,24 @@ from course_lib.cards import Html
 from course_lib.cards import table as html_table
 from course_lib.course_steps import run_folder
 from course_lib.evaluation import SCORE_WORDS, Evaluation, compare, evaluate, score_food
+from course_lib.licences import consent_given, require_consent
 from course_lib.recipes import Recipe
 from course_lib.records import TASK_FILES, Record
 from course_lib.run_folder import RECIPE, Run, fingerprint, write_json
 from course_lib.scores import Paired, Score
+from course_lib.variants import Variants, check_recipes, full_grid, one_at_a_time, variant_recipes
 
 if TYPE_CHECKING:
     import pandas
+    import torch
     from tqdm import tqdm
     from transformers import TrainerCallback
 
-Variants = Mapping[str, Mapping[str, Any]]  # {readable name: {setting of the recipe: value}}
+__all__ = ["Experiment", "Experiments", "full_grid", "one_at_a_time", "run_experiments"]
+
+Features = dict[Path, "torch.Tensor"]  # {picture: what the projector sees of it}
 FAILED = "failed.json"  # in a run's folder: why its training broke down; without this note it is tried again
 LAST = 5  # steps whose mean is the final training loss: the loss of one depends on its batch
-WORDS = {
-    ("quantization", None): "16 bits instead of NF4", ("quantization", "nf4"): "NF4 instead of 16 bits",
-    ("lora_on_head", True): "head adapted", ("lora_on_head", False): "head not adapted",
-    ("train_projector", True): "projector trained", ("train_projector", False): "projector frozen",
-    ("mask_labels", False): "prompts learned too", ("lora_rank", 0): "projector alone",
-}  # fmt: skip
-
-
-def one_at_a_time(choices: Mapping[str, Sequence[Any]], base: Recipe) -> dict[str, dict[str, Any]]:
-    """The base, and a variant for every value of every setting that is not the base's own; see `full_grid`."""
-    _check_choices(choices)
-    return _combined(base, [{}, *({name: value} for name, values in choices.items() for value in values)])
-
-
-def full_grid(choices: Mapping[str, Sequence[Any]], base: Recipe) -> dict[str, dict[str, Any]]:
-    """Every combination of the values; a variant's name and changes leave out what is the base's own.
-
-    Another lora_rank keeps alpha / rank, and so the adapter's scale, unless lora_alpha is a choice too. Raises
-    ValueError for an unknown setting or a value that is not in a list.
-    """
-    _check_choices(choices)
-    return _combined(base, [dict(zip(choices, values)) for values in product(*choices.values())])
-
-
-def variant_recipes(base: Recipe, variants: Variants) -> dict[str, Recipe]:
-    """Each variant's recipe. Raises ValueError naming the variant whose settings are unknown or make no recipe."""
-    recipes = {}
-    for name, changes in variants.items():
-        _check_known(changes)
-        try:
-            recipes[name] = replace(base, **changes)
-        except ValueError as error:
-            raise ValueError(f"variant {name!r}: {error}") from None
-    return recipes
 
 
 @dataclass(frozen=True)
@@ -198,13 +168,14 @@ class Experiments:
 def run_experiments(
     base: Recipe, variants: Variants, train_records: Sequence[Record], held_out_records: Sequence[Record],
     folder: Path | str, *, model_folder: Path | str | None = None, task: str | None = None, score_records: int = 64,
-    resume: bool = True,
+    resume: bool = True, train_on_foodieqa: bool | None = None,
 ) -> Experiments:
     """Train `base` with each variant's settings, one run folder each under `folder`, and compare them.
 
     With a `task` ("food", "meme"), each variant answers `score_records` held-out questions, spread evenly. Where the
     loss is no number the variant is "failed" and the next one runs. What is finished is read; `resume=False` refuses
-    folders that hold runs. All settings and records are checked first. Raises ValueError, DataError, FileExistsError.
+    folders that hold runs. `train_on_foodieqa` is what a person answers to licences.FOODIEQA. All settings and records
+    are checked first. Raises ValueError, DataError, LicenceError, FileExistsError.
     """
     from filelock import FileLock
     from tqdm.auto import tqdm
@@ -229,38 +200,75 @@ def run_experiments(
             raise FileExistsError(f"{place} holds the run of {name!r} already: give another folder, or resume=True")
         folders[name] = place
     todo = [name for name in recipes if not _done(folders[name], answers)]
+    if not all(_trained(folders[name]) for name in todo):
+        require_consent(train_records, consent_given(train_on_foodieqa))
     if todo:
-        _check([recipes[name] for name in todo], model_folder, train_records, held_out_records)
+        check_recipes([recipes[name] for name in todo], model_folder, train_records, held_out_records)
+    shared: dict[tuple, Features] = {}
     with tqdm(total=100 * len(todo), disable=not todo, smoothing=0,  # hundredths of a variant, for the time left
               bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:  # fmt: skip
         for number, name in enumerate(todo):
             bar.set_description(f"{name} ({number + 1} of {len(todo)})")
             folders[name].parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folders[name]}.lock"):  # another notebook may run the same grid
-                _train(recipes[name], model_folder, train_records, held_out_records, folders[name], bar)
+                if not _trained(folders[name]):
+                    features = _features(recipes[name], model_folder, train_records, held_out_records, shared)
+                    _train(recipes[name], model_folder, train_records, held_out_records, folders[name], features,
+                           train_on_foodieqa, bar)
                 if not _done(folders[name], answers):
                     _score(task, asked, model_folder, train_records, folders[name], answers)
             bar.update(100 * (number + 1) - bar.n)
     return Experiments(base, tuple(_read(name, variants[name], folders[name], answers) for name in recipes))
 
 
-def _train(recipe: Recipe, model_folder: Path, train_records: Sequence[Record], held_out_records: Sequence[Record],
-           folder: Path, bar: tqdm) -> None:
-    """Train, or go on, or find it finished; a loss that is no number is written down."""
+def _features(recipe: Recipe, model_folder: Path, train_records: Sequence[Record], held_out_records: Sequence[Record],
+              shared: dict[tuple, Features]) -> Features | None:
+    """The vision features that `train` would compute for this recipe, once for all recipes with the same ones.
+
+    The ViT is frozen and never in 4 bits: only tiles, held-out pictures and its dtype make a difference.
+    """
+    if not recipe.cache_vision:
+        return None
     import torch
 
+    from course_lib.checkpoint import load_checkpoint
+    from course_lib.training import DTYPES, choose_precision, evenly, own_device
+    from course_lib.vision_features import cache_features
+
+    device = own_device()
+    dtype = DTYPES[choose_precision(recipe, device)] if device.type == "cuda" else torch.float32
+    key = (recipe.max_tiles, recipe.eval_records, dtype)
+    if key not in shared:
+        _free_memory()
+        vlm = load_checkpoint(model_folder, quantization=recipe.quantization, device=device, dtype=dtype)
+        if device.type == "cpu":
+            vlm.model.set_attn_implementation("eager")  # as `train` does: fused attention rounds otherwise
+        pictured = [*train_records, *evenly(held_out_records, recipe.eval_records)]
+        shared[key] = cache_features(vlm, pictured, max_tiles=recipe.max_tiles)
+    return shared[key]
+
+
+def _train(recipe: Recipe, model_folder: Path, train_records: Sequence[Record], held_out_records: Sequence[Record],
+           folder: Path, features: Features | None, train_on_foodieqa: bool | None, bar: tqdm) -> None:
+    """Train, or go on; a loss that is no number is written down."""
     from course_lib.training import train
 
-    if (folder / FAILED).exists():
-        return
-    gc.collect()  # a variant that failed is still held by its traceback's frames
-    if torch.cuda.is_available():  # or an earlier variant's peak would be this one's
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    _free_memory()
     try:
-        train(recipe, model_folder, train_records, held_out_records, folder, resume=True, callbacks=[_follow(bar)])
+        train(recipe, model_folder, train_records, held_out_records, folder, resume=True, features=features,
+              train_on_foodieqa=train_on_foodieqa, callbacks=[_follow(bar)])
     except FloatingPointError as error:
         write_json(folder / FAILED, {"message": str(error)})
+
+
+def _free_memory() -> None:
+    """Let go of earlier models, which cycles or a failed variant's traceback still hold; peaks are measured anew."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _score(task: str, asked: Sequence[Record], model_folder: Path, train_records: Sequence[Record], folder: Path,
@@ -274,10 +282,13 @@ def _score(task: str, asked: Sequence[Record], model_folder: Path, train_records
     os.replace(found.save(folder / f"{answers}.part"), folder / answers)  # a file of this name is always whole
 
 
+def _trained(folder: Path) -> bool:
+    return (folder / FAILED).exists() or ((folder / RECIPE).exists() and Run.read(folder).finished)
+
+
 def _done(folder: Path, answers: str) -> bool:
-    if (folder / FAILED).exists():
-        return True
-    return (folder / RECIPE).exists() and Run.read(folder).finished and (not answers or (folder / answers).exists())
+    """Whether nothing is left to do: trained and scored, or failed."""
+    return (folder / FAILED).exists() or (_trained(folder) and (not answers or (folder / answers).exists()))
 
 
 def _read(name: str, changes: Mapping[str, Any], folder: Path, answers: str) -> Experiment:
@@ -287,22 +298,6 @@ def _read(name: str, changes: Mapping[str, Any], folder: Path, answers: str) -> 
         return Experiment(name, dict(changes), run, failed=message)
     evaluation = replace(Evaluation.load(folder / answers), label=name) if answers else None
     return Experiment(name, dict(changes), run, evaluation)
-
-
-def _check(recipes: Sequence[Recipe], model_folder: Path, train_records: Sequence[Record],
-           held_out_records: Sequence[Record]) -> None:
-    """What a training would refuse at its start, found before the first one."""
-    from course_lib.checkpoint import load_spec
-    from course_lib.dataset import check_records
-    from course_lib.training import choose_precision, evenly
-
-    device, _ = settings.pick_device()
-    tokenizer, spec = load_spec(model_folder)
-    for recipe in recipes:
-        choose_precision(recipe, device)
-    held_out = evenly(held_out_records, max(recipe.eval_records for recipe in recipes))
-    for length, tiles in {(recipe.max_length, recipe.max_tiles) for recipe in recipes}:
-        check_records([*train_records, *held_out], tokenizer, spec, length, tiles)
 
 
 def _follow(bar: tqdm) -> TrainerCallback:
@@ -318,36 +313,6 @@ def _follow(bar: tqdm) -> TrainerCallback:
             bar.update(begun + 100 * state.global_step // state.max_steps - bar.n)
 
     return Follow()
-
-
-def _check_choices(choices: Mapping[str, Sequence[Any]]) -> None:
-    _check_known(choices)
-    if single := [name for name, values in choices.items() if not isinstance(values, (list, tuple))]:
-        raise ValueError(f"values of {', '.join(map(repr, single))} should be a list, of one value too")
-
-
-def _check_known(names: Iterable[str]) -> None:
-    known = [field.name for field in fields(Recipe)]
-    if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"no setting {', '.join(map(repr, unknown))}; a recipe has {', '.join(known)}")
-
-
-def _combined(base: Recipe, combinations: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """{name: changes} of chosen values; for a rank without an alpha, alpha / rank stays."""
-    variants = {}
-    for chosen in combinations:
-        changes = {name: value for name, value in chosen.items() if value != getattr(base, name)}
-        words = [_words(name, value) for name, value in changes.items()]
-        rank = changes.get("lora_rank")
-        if rank and base.lora_rank and "lora_alpha" not in chosen:
-            changes["lora_alpha"] = base.lora_alpha * rank / base.lora_rank
-        variants[", ".join(words) or "base"] = changes
-    return variants
-
-
-def _words(name: str, value: Any) -> str:
-    shown = f"{value:g}" if isinstance(value, float) else value
-    return WORDS.get((name, value), f"{name.removeprefix('lora_').replace('_', ' ')} {shown}")
 
 
 def _shown(number: float | None, form: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from course_lib.evaluation import SCORE_WORDS
 from course_lib.figures import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, finish
+from course_lib.live_figure import smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,8 +48,6 @@ def experiments_figure(experiments: Experiments) -> Figure:
 
 
 def _draw_losses(axes: Axes, run: Experiment, look: Look) -> None:
-    from course_lib.loss_plot import smoothed
-
     colour, style, marker = look
     training, held_out = run.losses(), run.losses("eval_loss")
     steps = [*training]

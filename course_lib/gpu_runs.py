@@ -39,7 +39,8 @@ class GpuRun:
 
 RUNS = (
     GpuRun("food-lora", "food", "food-lora", ("epochs=2",), 640, "32 GB, 1 h 33 min"),
-    GpuRun("food-lora-checkpointing", "food", "food-lora", ("epochs=0.5", "gradient_checkpointing=true"), 640, "32 GB, 1 h 33 min"),
+    GpuRun("food-lora-checkpointing", "food", "food-lora", ("epochs=0.5", "gradient_checkpointing=true"), 640,
+           "32 GB, 1 h 33 min"),
     GpuRun("meme-qlora", "meme", "meme-qlora", ("epochs=3", "save_every=72"), 250, "half an A100 (40 GB), 2 h"),
 )
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from course_lib.live_figure import PICTURE, LiveFigure, figure, in_notebook, progress
-from course_lib.live_figure import smoothed as smoothed  # for those who take it from here
 from course_lib.run_folder import METRICS, read_metrics
 
 if TYPE_CHECKING:

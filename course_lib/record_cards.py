@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from course_lib.cards import THUMBNAIL, Card, Html, Line, card_grid
 from course_lib.conversation import IMAGE_MARK
-from course_lib.measures import DISH_PHRASE, question_of, reference_of, scene_of
+from course_lib.measures import question_of, reference_of, scene_of
+from course_lib.record_layouts import NAMES_THE_DISH
 from course_lib.records import Record
 
 
@@ -35,7 +36,7 @@ def in_english(record: Record) -> str | None:
     from course_lib.mini.meme_jokes import SCENES
 
     answer = reference_of(record)
-    choice, _, name = answer.partition(f"，{DISH_PHRASE}")
+    choice, _, name = answer.partition(NAMES_THE_DISH)
     dish = next((dish.english for dish in DISHES if dish.name == name), None)
     if dish and choice in GLOSSES:
         return f"{GLOSSES[choice]}; the dish in the picture is {dish}"

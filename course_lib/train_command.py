@@ -11,7 +11,7 @@ from course_lib.dataset import Record
 from course_lib.licences import consent_given, require_consent
 from course_lib.mixture import read_mixture
 from course_lib.recipes import RECIPES, Recipe
-from course_lib.records import TASK_FILES, load_task, split_by_picture
+from course_lib.records import OTHER_NAMES, TASK_FILES, load_task, split_by_picture
 from course_lib.run_folder import Run
 
 PRESETS = {"food": ("mini-food", "food-lora"), "meme": ("mini-meme", "meme-qlora")}  # the mini's, other models'
@@ -63,10 +63,10 @@ def find_recipe(named: str | None, task: str | None, model: Path, settings: Sequ
 
 
 def task_of(recipe: str | None, data: Sequence[str]) -> str | None:
-    """The task meant where none is named: the one whose file the data's folder holds, or that the preset is for."""
+    """The task meant where none is named: whose training file the data's folder holds, or that the preset is for."""
     for folder in map(Path, data):
         for task, files in TASK_FILES.items():
-            if folder.is_dir() and (folder / files["train"]).is_file():
+            if any((folder / name).is_file() for name in (files["train"], OTHER_NAMES[task])):
                 return task
     return next((task for task, presets in PRESETS.items() if recipe in presets), None)
 

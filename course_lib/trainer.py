@@ -67,7 +67,7 @@ class VLTrainer(Trainer):
         return metrics
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add speed (of all processes) and memory (of the fullest), refuse a loss that is not a number, write it down."""
+        """Add speed (of all processes) and memory (of the fullest), refuse a loss that is no number, write it down."""
         now = time.perf_counter()
         if "loss" in logs:
             if not math.isfinite(logs["loss"]):

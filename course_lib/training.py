@@ -105,7 +105,8 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     return Run.read(folder)
 
 
-def load_to_train(recipe: Recipe, model_folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[VLM, PeftModel]:
+def load_to_train(recipe: Recipe, model_folder: Path, device: torch.device,
+                  dtype: torch.dtype) -> tuple[VLM, PeftModel]:
     """The checkpoint with the recipe's adapter in it; the adapter's first values follow from the recipe's seed."""
     from course_lib.checkpoint import load_checkpoint
 

@@ -1,4 +1,4 @@
-"""Experiments: a grid is named for people, checked before it runs, resumed by content, and reports failures as rows."""
+"""Experiments: a grid is checked before it runs, resumed by content, looks at pictures once, and tells of failures."""
 
 import io
 from dataclasses import replace
@@ -9,13 +9,17 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from safetensors import safe_open
+from training_samples import losses, write_colours
 
-from course_lib import course_steps, experiments, training
-from course_lib.dataset import Record
-from course_lib.experiments import full_grid, one_at_a_time, run_experiments, variant_recipes
+from course_lib import course_steps, experiments, training, vision_features
+from course_lib.checkpoint import load_checkpoint
+from course_lib.dataset import Record, read_records
+from course_lib.experiments import run_experiments
 from course_lib.figures_experiments import experiments_figure
-from course_lib.recipes import MINI_FOOD, Recipe
+from course_lib.licences import LicenceError
+from course_lib.recipes import Recipe
 from course_lib.scores import wilson
+from course_lib.variants import variant_recipes
 
 QUICK = Recipe("quick", quantization="nf4", lora_rank=4, lora_alpha=8, max_length=400, epochs=2, batch_size=2,
                accumulation=1, learning_rate=1e-2, save_every=1, precision="float32")
@@ -65,45 +69,6 @@ def grid(folder, records, tiny_folder):
 def run(folder, records, model, variants=VARIANTS, base=QUICK, **options):
     options = {"task": "food", "score_records": 3} | options
     return run_experiments(base, variants, records, records, folder, model_folder=model, **options)
-
-
-def test_one_at_a_time_has_the_base_and_every_other_value_and_keeps_the_adapters_scale():
-    choices = {"lora_rank": [4, 32, 128], "learning_rate": [2e-4, 1e-2], "quantization": [None, "nf4"],
-               "lora_on_head": [True], "train_projector": [False], "batch_size": [8]}
-    assert one_at_a_time(choices, MINI_FOOD) == {
-        "base": {},
-        "rank 4": {"lora_rank": 4, "lora_alpha": 8.0},
-        "rank 128": {"lora_rank": 128, "lora_alpha": 256.0},
-        "learning rate 0.0002": {"learning_rate": 2e-4},
-        "learning rate 0.01": {"learning_rate": 1e-2},
-        "16 bits instead of NF4": {"quantization": None},
-        "head adapted": {"lora_on_head": True},
-        "projector frozen": {"train_projector": False},
-        "batch size 8": {"batch_size": 8},
-    }
-
-
-def test_a_full_grid_has_every_combination_without_the_bases_own_values():
-    assert full_grid({"lora_rank": [32, 4], "quantization": ["nf4", None]}, MINI_FOOD) == {
-        "base": {},
-        "16 bits instead of NF4": {"quantization": None},
-        "rank 4": {"lora_rank": 4, "lora_alpha": 8.0},
-        "rank 4, 16 bits instead of NF4": {"lora_rank": 4, "lora_alpha": 8.0, "quantization": None},
-    }
-
-
-def test_an_alpha_that_is_a_choice_itself_is_not_scaled():
-    grid = full_grid({"lora_rank": [4], "lora_alpha": [64, 16]}, MINI_FOOD)
-    recipes = variant_recipes(MINI_FOOD, grid)
-    assert {name: recipe.lora_alpha for name, recipe in recipes.items()} == {"rank 4": 64, "rank 4, alpha 16": 16}
-
-
-@pytest.mark.parametrize("build", [one_at_a_time, full_grid])
-def test_an_unknown_setting_is_refused_with_those_there_are(build):
-    with pytest.raises(ValueError, match="no setting 'rank'.*lora_rank, lora_alpha"):
-        build({"rank": [4]}, MINI_FOOD)
-    with pytest.raises(ValueError, match="'quantization'.*list"):
-        build({"quantization": "nf4"}, MINI_FOOD)
 
 
 @pytest.mark.parametrize("last, said", [
@@ -178,6 +143,54 @@ def test_a_finished_grid_is_only_read_and_a_variant_added_later_is_the_only_one_
     more = run(folder, records, tiny_folder, renamed)
     assert trained == [3]
     assert more["plain"].run == grid["base"].run and more["explodes"].failed == grid["explodes"].failed
+
+
+@pytest.mark.parametrize("max_tiles", [None, 1])
+def test_the_vision_features_are_exactly_the_same_whatever_is_quantised(tiny_folder, tmp_path, max_tiles):
+    colours = read_records(write_colours(tmp_path))
+    whole, nf4 = (vision_features.cache_features(load_checkpoint(tiny_folder, quantization=quantization, device="cpu"),
+                                                 colours, max_tiles=max_tiles) for quantization in (None, "nf4"))
+    assert len(whole) == 10 and whole.keys() == nf4.keys()
+    assert all(torch.equal(whole[path], nf4[path]) for path in whole)
+
+
+def test_pictures_are_looked_at_once_for_each_max_tiles_and_the_losses_are_those_of_separate_trainings(
+    tiny_folder, tmp_path, monkeypatch
+):
+    looked, real = [], vision_features.cache_features
+
+    def cache_features(vlm, records, *, max_tiles):
+        looked.append(max_tiles)
+        return real(vlm, records, max_tiles=max_tiles)
+
+    colours = read_records(write_colours(tmp_path))
+    base = replace(QUICK, cache_vision=True, batch_size=4, epochs=1, eval_records=3)
+    variants = {"base": {}, "one tile": {"max_tiles": 1}, "16 bits": {"quantization": None},
+                "pixels": {"cache_vision": False}}
+    with monkeypatch.context() as patched:
+        patched.setattr(vision_features, "cache_features", cache_features)
+        patched.delattr(training, "cache_features")  # no training looks for itself
+        grid = run(tmp_path / "grid", colours, tiny_folder, variants, base, task=None)
+        assert looked == [None, 1]
+        run(tmp_path / "grid", colours, tiny_folder, variants, base, task=None)
+        assert looked == [None, 1]  # nothing was left to train
+        more = {**variants, "rank 3": {"lora_rank": 3}}
+        run(tmp_path / "grid", colours, tiny_folder, more, base, task=None)
+        assert looked == [None, 1, None]
+    for name, recipe in variant_recipes(base, variants).items():
+        alone = training.train(recipe, tiny_folder, colours, colours, tmp_path / name)
+        assert losses(grid[name].run) == losses(alone), name
+    assert losses(grid["one tile"].run) != losses(grid["base"].run)
+
+
+def test_records_that_need_a_persons_consent_are_refused_before_the_first_training(records, tiny_folder, tmp_path):
+    own_copy = [replace(record, meta={**record.meta, "licence": None}) for record in records]
+    base = replace(QUICK, cache_vision=True)
+    with pytest.raises(LicenceError):
+        run(tmp_path, own_copy, tiny_folder, {"base": {}}, base)
+    assert not list(tmp_path.iterdir())
+    assert run(tmp_path, own_copy, tiny_folder, {"base": {}}, base, train_on_foodieqa=True)["base"].run.finished
+    assert run(tmp_path, own_copy, tiny_folder, {"base": {}}, base, score_records=2)["base"].score.n == 2  # no training
 
 
 def test_an_interrupted_variant_goes_on_from_its_checkpoint_to_the_same_losses(

@@ -56,6 +56,15 @@ def test_a_recipe_is_a_preset_a_file_or_what_fits(tiny_folder, tmp_path):
     assert task_of("meme-qlora", []) == "meme" and task_of(None, []) is None
 
 
+@pytest.mark.parametrize("task, file", [("food", "sivqa_tidy.json"), ("food", "sivqa_llava.json"),
+                                        ("meme", "ex_cn.json"), ("meme", "cn.jsonl")])
+def test_a_folder_tells_its_task_by_every_name_that_learners_training_files_have(tmp_path, task, file):
+    assert task_of(None, [str(tmp_path)]) is None
+    (tmp_path / file).touch()
+    assert task_of(None, [str(tmp_path)]) == task
+    assert task_of("mini-food", [str(tmp_path)]) == task  # the records decide, not the preset
+
+
 def test_files_are_mixed_and_what_is_held_out_is_split_by_picture(tmp_path):
     file = write_colours(tmp_path)
     train_records, held_out = find_records(None, [f"{file}*2", f"{file}*0.5"], [])
