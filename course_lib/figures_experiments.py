@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from course_lib.experiments import Experiment, Experiments
+    from course_lib.experiment_results import Experiment, Experiments
 
 COLOURS = (INK, BLUE, ORANGE, GREEN, RED, PINK, SKY, GREY)
 LINES = ("-", "--", "-.", ":", (0, (5, 1)))  # 8, 5 and 9 share no factor: 360 variants until a look comes again

@@ -163,7 +163,7 @@ def picture_problems(records: Iterable[Record]) -> list[Problem]:
 
 
 def _on_each(function: Callable[[Path], Any], pictures: Iterable[Path], label: str) -> dict[Path, Any]:
-    """{picture: function(picture)}, computed on all processors; a progress bar from 50 pictures on."""
+    """{picture: function(picture)}, computed on all processors; a progress bar where that takes over a second."""
     from concurrent.futures import ThreadPoolExecutor
 
     from tqdm.auto import tqdm
@@ -171,7 +171,7 @@ def _on_each(function: Callable[[Path], Any], pictures: Iterable[Path], label: s
     pictures = list(pictures)
     with ThreadPoolExecutor() as pool:
         results = pool.map(function, pictures)
-        shown_results = tqdm(results, label, total=len(pictures), leave=False, disable=len(pictures) < 50)
+        shown_results = tqdm(results, label, total=len(pictures), leave=False, delay=1)  # only where it takes a while
         return dict(zip(pictures, shown_results))
 
 

@@ -25,7 +25,7 @@ from course_lib.settings import ROOT
 from course_lib.training import train
 
 RECIPE = replace(QUICK, epochs=4, save_every=1, keep=2)  # 12 steps with dropout, NF4, and a checkpoint at each
-KILLS = 16
+KILLS = 12
 
 
 @pytest.fixture(scope="module")
