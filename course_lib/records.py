@@ -19,6 +19,7 @@ TASK_FILES = {
 }
 # The training file under other names that learners have: the old lesson's conversion, and Oogiri-GO's Chinese part.
 OTHER_NAMES = {"food": "sivqa_llava.json", "meme": "cn.jsonl"}
+LONG = 30 * 2**20  # bytes of pictures that take a second or more to decode
 HELD_OUT = 0.1  # of a learner's own set that has no test file
 
 
@@ -163,15 +164,16 @@ def picture_problems(records: Iterable[Record]) -> list[Problem]:
 
 
 def _on_each(function: Callable[[Path], Any], pictures: Iterable[Path], label: str) -> dict[Path, Any]:
-    """{picture: function(picture)}, computed on all processors; a progress bar where that takes over a second."""
+    """{picture: function(picture)}, computed on all processors; a progress bar where they are many bytes."""
     from concurrent.futures import ThreadPoolExecutor
 
     from tqdm.auto import tqdm
 
     pictures = list(pictures)
+    size = sum(picture.stat().st_size for picture in pictures if picture.is_file())
     with ThreadPoolExecutor() as pool:
         results = pool.map(function, pictures)
-        shown_results = tqdm(results, label, total=len(pictures), leave=False, delay=1)  # only where it takes a while
+        shown_results = tqdm(results, label, total=len(pictures), leave=False, disable=size < LONG)
         return dict(zip(pictures, shown_results))
 
 

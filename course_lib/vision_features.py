@@ -54,7 +54,7 @@ def cache_features(vlm: VLM, records: Sequence[Record], *, max_tiles: int | None
         features.update((path, part.clone()) for (path, _), part in zip(waiting, parts))
         waiting.clear()
 
-    for path in tqdm(paths, "looking at pictures", leave=False, delay=1):
+    for path in tqdm(paths, "looking at pictures", leave=False, disable=len(paths) < 50):
         waiting.append((path, load_pixels(path, vlm.spec, max_tiles)))
         if sum(len(pixels) for _, pixels in waiting) >= tiles_at_once:
             run_waiting()
