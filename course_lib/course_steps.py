@@ -31,9 +31,9 @@ RUNS = settings.ROOT / "runs"
 MINI, LARGE = {"food": MINI_FOOD, "meme": MINI_MEME}, {"food": FOOD_LORA, "meme": MEME_QLORA}
 
 
-def recipe_for(task: str) -> Recipe:
-    """The task's recipe for the model in use: the mini's own, or the old course's lesson for any other."""
-    return (MINI if settings.is_mini() else LARGE)[task]
+def recipe_for(task: str, model: Path | None = None) -> Recipe:
+    """The task's recipe for a model (the one in use, if none is given): the mini's own, or the old course's lesson."""
+    return (MINI if settings.is_mini(model) else LARGE)[task]
 
 
 def run_folder(

@@ -16,7 +16,7 @@ from course_lib.doctor_packages import package_findings
 from course_lib.findings import Finding, Report
 from course_lib.licences import VARIABLE, consent_given, needs_consent
 from course_lib.record_layouts import parse
-from course_lib.records import HELD_OUT, OTHER_NAMES, TASK_FILES, Record
+from course_lib.records import HELD_OUT, OTHER_NAMES, TASK_FILES, Record, training_file
 
 PYTHON = "3.11"
 FREE_DISK_GIB = 3  # one fine-tuning of the small model, its merged copy and the report, several times over
@@ -168,7 +168,7 @@ def data_findings() -> list[Finding]:
         mend = "unset COURSE_DATA" if own else f"git checkout -- data/{task}"
         try:
             folder = settings.data_folder(task)
-            file = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+            file = training_file(task, folder) or folder / names[0]
             raw = _raw_records(file)
         except (OSError, ValueError) as error:
             found = f"no {' or '.join(names)} that can be read"

@@ -95,24 +95,19 @@ def _features(recipe: Recipe, model_folder: Path, train_records: Sequence[Record
               shared: dict[tuple, Features]) -> Features | None:
     """The vision features that `train` would compute for this recipe, once for all recipes with the same ones.
 
-    The ViT is frozen and never in 4 bits: only tiles, held-out pictures and its dtype make a difference.
+    The ViT is frozen and never in 4 bits: only tiles, held-out pictures and precision make a difference.
     """
     if not recipe.cache_vision:
         return None
-    import torch
-
-    from course_lib.checkpoint import load_checkpoint
-    from course_lib.training import DTYPES, choose_precision, evenly, own_device
+    from course_lib.training import choose_precision, evenly, load_base, own_device
     from course_lib.vision_features import cache_features
 
     device = own_device()
-    dtype = DTYPES[choose_precision(recipe, device)] if device.type == "cuda" else torch.float32
-    key = (recipe.max_tiles, recipe.eval_records, dtype)
+    precision = choose_precision(recipe, device)
+    key = (recipe.max_tiles, recipe.eval_records, precision)
     if key not in shared:
         _free_memory()
-        vlm = load_checkpoint(model_folder, quantization=recipe.quantization, device=device, dtype=dtype)
-        if device.type == "cpu":
-            vlm.model.set_attn_implementation("eager")  # as `train` does: fused attention rounds otherwise
+        vlm = load_base(recipe, model_folder, device, precision)
         pictured = [*train_records, *evenly(held_out_records, recipe.eval_records)]
         shared[key] = cache_features(vlm, pictured, max_tiles=recipe.max_tiles)
     return shared[key]

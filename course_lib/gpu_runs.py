@@ -17,12 +17,13 @@ from typing import Annotated
 
 import typer
 
-from course_lib.plan import make_plan, records_a_step
+from course_lib.live_figure import PICTURE
+from course_lib.plan import make_plan
 from course_lib.records import load_task
 from course_lib.run_folder import ABOUT, METRICS, RECIPE, Run, write_json
 from course_lib.settings import ROOT
 
-KEPT = (RECIPE, ABOUT, METRICS, "loss.png")
+KEPT = (RECIPE, ABOUT, METRICS, PICTURE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def row_of(run: GpuRun, done: Run, model: Path) -> dict[str, object]:
     measured = max(line["memory_mib"] for line in steps) / 1024
     return {
         "run": run.name, "machine": done.about["machine"], "date": done.about["started"][:10], "steps": len(steps),
-        "records a step": records_a_step(done.recipe), "seconds a step": round(statistics.mean(laps), 2),
+        "records a step": done.recipe.records_a_step(), "seconds a step": round(statistics.mean(laps), 2),
         "of the heaviest": round(heaviest, 2), "peak GiB": round(measured, 1), "predicted GiB": round(plan.peak, 1),
         "first loss": round(steps[0]["loss"], 2), "last loss": round(steps[-1]["loss"], 2),
         "lesson steps": run.lesson_steps, "lesson minutes at most": round(run.lesson_steps * heaviest / 60, 1),

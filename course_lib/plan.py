@@ -38,7 +38,7 @@ class Plan:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """(name, value) pairs, as shown."""
-        recipe, group = self.recipe, records_a_step(self.recipe, self.processes)
+        recipe, group = self.recipe, self.recipe.records_a_step(self.processes)
         largest = sorted(self.memory, key=self.memory.__getitem__, reverse=True)[:3]
         parts = ", ".join(f"{part} {self.memory[part] / 2**30:.2f}" for part in largest)
         where = "GPU" if self.device == "cuda" else "CPU"
@@ -65,14 +65,9 @@ class Plan:
         return table(["what", "how much"], [list(row) for row in self.rows], "What this training will take").html
 
 
-def records_a_step(recipe: Recipe, processes: int = 1) -> int:
-    """Records that one step of the optimizer learns from."""
-    return recipe.batch_size * recipe.accumulation * processes
-
-
 def expected_steps(recipe: Recipe, records: int, processes: int = 1) -> int:
     """Optimizer steps of a run on so many records; an epoch's last step may have fewer records than the others."""
-    return math.ceil(recipe.epochs * math.ceil(records / records_a_step(recipe, processes)))
+    return math.ceil(recipe.epochs * math.ceil(records / recipe.records_a_step(processes)))
 
 
 def make_plan(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Record],

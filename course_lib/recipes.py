@@ -80,6 +80,10 @@ class Recipe:
             changes[name] = _parsed(name, text, kinds[name])
         return replace(self, **changes)
 
+    def records_a_step(self, processes: int = 1) -> int:
+        """Records that one step of the optimizer learns from."""
+        return self.batch_size * self.accumulation * processes
+
     def differences(self, other: Recipe) -> dict[str, tuple[object, object]]:
         """{setting: (here, there)} where the two recipes differ."""
         pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}

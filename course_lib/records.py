@@ -66,7 +66,7 @@ def records_file(place: Path | str) -> Path:
     place = Path(place)
     if not place.is_dir():
         return place
-    known = [file for task in TASK_FILES if (file := _training_file(task, place)) is not None]
+    known = [file for task in TASK_FILES if (file := training_file(task, place)) is not None]
     found = known or sorted(file for file in place.iterdir() if file.suffix in (".json", ".jsonl"))
     if len(found) != 1:
         names = ", ".join(file.name for file in found) or "it holds no .json or .jsonl file"
@@ -88,7 +88,7 @@ def load_task(task: str, split: str, folder: Path | str | None = None) -> list[R
     names = TASK_FILES[task]
     if place.is_file() and place.name in names.values():
         place = place.parent
-    train = place if place.is_file() else _training_file(task, place)
+    train = place if place.is_file() else training_file(task, place)
     test = (place.parent if place.is_file() else place) / names["test"]
     if split == "test" and (test.is_file() or train is None):
         return read_records(test)
@@ -97,7 +97,8 @@ def load_task(task: str, split: str, folder: Path | str | None = None) -> list[R
     return split_by_picture(read_records(train), held_out=HELD_OUT)[split == "test"]
 
 
-def _training_file(task: str, folder: Path) -> Path | None:
+def training_file(task: str, folder: Path) -> Path | None:
+    """The file of a task's training records in a folder, under whichever of its names; None where there is none."""
     names = (TASK_FILES[task]["train"], OTHER_NAMES[task])
     return next((folder / name for name in names if (folder / name).is_file()), None)
 

@@ -26,9 +26,9 @@ def model_folder() -> Path:
     return folder.resolve()
 
 
-def is_mini() -> bool:
-    """True when the small model that ships with the kit is in use."""
-    return model_folder() == ROOT / "data" / "internvl-mini"
+def is_mini(model: Path | None = None) -> bool:
+    """True when a model (the one in use, if none is given) is the small one that ships with the kit."""
+    return (model or model_folder()).resolve() == ROOT / "data" / "internvl-mini"
 
 
 def data_folder(task: str) -> Path:

@@ -7,21 +7,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from course_lib.course_steps import LARGE, MINI, recipe_for, run_folder
 from course_lib.dataset import Record
 from course_lib.licences import consent_given, require_consent
 from course_lib.mixture import read_mixture
 from course_lib.recipes import RECIPES, Recipe
-from course_lib.records import OTHER_NAMES, TASK_FILES, load_task, split_by_picture
+from course_lib.records import TASK_FILES, load_task, split_by_picture, training_file
 from course_lib.run_folder import Run
-
-PRESETS = {"food": ("mini-food", "food-lora"), "meme": ("mini-meme", "meme-qlora")}  # the mini's, other models'
 
 
 def train_command(task: str | None, recipe: str | None, model: Path, data: Sequence[str], held_out: Sequence[str],
                   settings: Sequence[str], out: Path | None, *, resume: bool, overwrite: bool, deepspeed: str | None,
                   dry_run: bool, train_on_foodieqa: bool | None) -> Run | None:
     """The run, or None where `dry_run` only shows what it would be. Raises what `training.train` does, LicenceError."""
-    from course_lib.course_steps import run_folder
     from course_lib.loss_plot import LossPlot
     from course_lib.plan import make_plan
     from course_lib.training import train
@@ -43,13 +41,11 @@ def train_command(task: str | None, recipe: str | None, model: Path, data: Seque
 
 def find_recipe(named: str | None, task: str | None, model: Path, settings: Sequence[str] = ()) -> Recipe:
     """A preset, a recipe.json (an earlier run's), or what fits task and model; settings changed. Raises ValueError."""
-    from course_lib.settings import ROOT
-
     if not named:
-        if task not in PRESETS:
-            raise ValueError(f"no recipe for task {task!r}: name a task, {' or '.join(PRESETS)}, or give --recipe, one of "
-                             f"{', '.join(RECIPES)} or an earlier run's recipe.json")
-        named = PRESETS[task][model.resolve() != ROOT / "data" / "internvl-mini"]
+        if task not in TASK_FILES:
+            raise ValueError(f"no recipe for task {task!r}: name a task, {' or '.join(TASK_FILES)}, or give --recipe, "
+                             f"one of {', '.join(RECIPES)} or an earlier run's recipe.json")
+        return recipe_for(task, model).with_settings(settings)
     if named in RECIPES:
         return RECIPES[named].with_settings(settings)
     file = Path(named)
@@ -65,10 +61,10 @@ def find_recipe(named: str | None, task: str | None, model: Path, settings: Sequ
 def task_of(recipe: str | None, data: Sequence[str]) -> str | None:
     """The task meant where none is named: whose training file the data's folder holds, or that the preset is for."""
     for folder in map(Path, data):
-        for task, files in TASK_FILES.items():
-            if any((folder / name).is_file() for name in (files["train"], OTHER_NAMES[task])):
+        for task in TASK_FILES:
+            if training_file(task, folder) is not None:
                 return task
-    return next((task for task, presets in PRESETS.items() if recipe in presets), None)
+    return next((task for task in TASK_FILES if recipe in (MINI[task].name, LARGE[task].name)), None)
 
 
 def find_records(task: str | None, data: Sequence[str], held_out: Sequence[str]) \

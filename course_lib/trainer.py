@@ -34,7 +34,7 @@ class VLTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: VLDataset | None = None) -> LengthGroupedSampler:
         data = self.train_dataset if train_dataset is None else train_dataset
-        group = self.recipe.batch_size * self.recipe.accumulation * self.args.world_size
+        group = self.recipe.records_a_step(self.args.world_size)
         return LengthGroupedSampler(data.lengths, group, seed=self.recipe.seed, grouped=self.recipe.group_by_length)
 
     def compute_loss(self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False,

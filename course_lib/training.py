@@ -25,8 +25,6 @@ from course_lib.trainer import VLTrainer
 from course_lib.vision_features import cache_features
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-
     from course_lib.vlm import VLM
 
 __all__ = ["FOOD_LORA", "MEME_QLORA", "MINI_FOOD", "MINI_MEME", "RECIPES", "Recipe", "Run", "VLTrainer", "train"]
@@ -69,10 +67,10 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     arguments.eval_on_start = bool(held_out) and checkpoint is None
 
     with _whole_weights(arguments):
-        vlm, adapted = load_to_train(recipe, model_folder, torch.device("cpu") if deepspeed == "zero3" else device,
-                                     DTYPES[precision] if device.type == "cuda" else torch.float32)
-    if device.type == "cpu":
-        vlm.model.set_attn_implementation("eager")  # in bf16 a fifth faster there than fused attention
+        set_seed(recipe.seed)  # the adapter's first values follow from it
+        vlm = load_base(recipe, model_folder, device, precision, on_cpu=deepspeed == "zero3")
+        adapted = add_adapter(vlm, rank=recipe.lora_rank, alpha=recipe.lora_alpha, dropout=recipe.lora_dropout,
+                              head=recipe.lora_on_head, train_projector=recipe.train_projector)
     runs.require_room(folder, sum(p.numel() for p in adapted.parameters() if p.requires_grad), recipe.keep)
     if recipe.cache_vision and features is None:
         features = cache_features(vlm, [*train_records, *held_out], max_tiles=recipe.max_tiles)
@@ -105,16 +103,16 @@ def train(recipe: Recipe, model_folder: Path | str, train_records: Sequence[Reco
     return Run.read(folder)
 
 
-def load_to_train(recipe: Recipe, model_folder: Path, device: torch.device,
-                  dtype: torch.dtype) -> tuple[VLM, PeftModel]:
-    """The checkpoint with the recipe's adapter in it; the adapter's first values follow from the recipe's seed."""
+def load_base(recipe: Recipe, model_folder: Path, device: torch.device, precision: str, *,
+              on_cpu: bool = False) -> VLM:
+    """The checkpoint as a training on `device` computes with it; `on_cpu`: its weights wait there (for ZeRO-3)."""
     from course_lib.checkpoint import load_checkpoint
 
-    set_seed(recipe.seed)
-    vlm = load_checkpoint(model_folder, quantization=recipe.quantization, device=device, dtype=dtype)
-    adapted = add_adapter(vlm, rank=recipe.lora_rank, alpha=recipe.lora_alpha, dropout=recipe.lora_dropout,
-                          head=recipe.lora_on_head, train_projector=recipe.train_projector)
-    return vlm, adapted
+    vlm = load_checkpoint(model_folder, quantization=recipe.quantization, device="cpu" if on_cpu else device,
+                          dtype=DTYPES[precision] if device.type == "cuda" else torch.float32)
+    if device.type == "cpu":
+        vlm.model.set_attn_implementation("eager")  # in bf16 a fifth faster there than fused attention
+    return vlm
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Workload:
         if not lengths:
             raise ValueError("no records: there is no heaviest batch")
         size = recipe.batch_size
-        sampler = LengthGroupedSampler(lengths, size * recipe.accumulation * processes, seed=recipe.seed,
+        sampler = LengthGroupedSampler(lengths, recipe.records_a_step(processes), seed=recipe.seed,
                                        grouped=recipe.group_by_length)
         batches = []
         for epoch in range(math.ceil(recipe.epochs)):
