@@ -88,6 +88,14 @@ def encode_example(
     return {"input_ids": list(encoded["input_ids"]), "labels": labels}
 
 
+def place_marks(messages: Sequence[Message], pictures: int) -> list[Message]:
+    """The messages, with `<image>` and a newline in front of the first for each picture, if no message has a mark."""
+    messages = list(messages)
+    if pictures and messages and not any(IMAGE_MARK in message["content"] for message in messages):
+        messages[0] = {**messages[0], "content": f"{IMAGE_MARK}\n" * pictures + messages[0]["content"]}
+    return messages
+
+
 def _pieces(
     messages: Sequence[Message], visual_tokens: Sequence[int], system: str | None, separator: str
 ) -> list[tuple[str, bool]]:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from course_lib.cards import Card, Html, Line, card_grid, table
 from course_lib.dataset import Record, load_task
 from course_lib.measures import question_of, reference_of, scene_of, score_food, score_meme
+from course_lib.sampling import Sampling
 from course_lib.scores import Paired, Score, TaskScores, compare_paired, wilson
 from course_lib.teacher_forcing import held_out_loss
 
 if TYPE_CHECKING:
+    from course_lib.engine import Engine
     from course_lib.vlm import VLM
 
 __all__ = [
@@ -196,23 +198,14 @@ def error_gallery(records: Sequence[Record], evaluation: Evaluation, *, n: int =
 
 
 def answer_records(
-    vlm: VLM, records: Sequence[Record], *, max_new_tokens: int = 64, batch_size: int = 16,
+    engine: Engine, records: Sequence[Record], *, max_new_tokens: int = 64, batch_size: int = 16,
     max_tiles: int | None = None, progress: bool = True,
 ) -> list[str]:
-    """Greedy answers to every record's last question, asked in the very words and order that training saw.
-
-    Single questions about one picture go in batches; records with more turns, or other numbers of pictures, alone.
-    """
-    plain = [i for i, record in enumerate(records) if len(record.images) == 1 and len(record.messages) == 2]
-    told = vlm.answer_batch(
-        [question_of(records[i]) for i in plain], [records[i].images[0] for i in plain],
-        max_new_tokens=max_new_tokens, batch_size=batch_size, max_tiles=max_tiles, progress=progress,
-    ) if plain else []  # fmt: skip
-    answers = dict(zip(plain, told))
-    for i in sorted(set(range(len(records))) - set(plain)):
-        inputs = vlm.encode_prompt(records[i].messages[:-1], records[i].images, max_tiles=max_tiles)
-        answers[i] = "".join(vlm.stream_inputs(inputs, max_new_tokens=max_new_tokens))
-    return [answers[i] for i in range(len(records))]
+    """Greedy answers to every record's last question, asked in the very words and order that training saw."""
+    conversations = [(record.messages[:-1], record.images) for record in records]
+    return engine.answer_many(
+        conversations, Sampling(max_new_tokens), batch_size=batch_size, max_tiles=max_tiles, progress=progress
+    )
 
 
 def records_to_ask(task: str, split: str, folder: Path | str | None = None) -> list[Record]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from PIL import Image
 
-from course_lib.conversation import IMAGE_MARK, render_prompt
+from course_lib.chat import as_pictures
+from course_lib.conversation import place_marks, render_prompt
+from course_lib.decoding import cut_at_stop, decode_stream
+from course_lib.engine import Engine, Messages, Picture
+from course_lib.kv_cache import KeptCache
+from course_lib.sampling import Sampling, next_token_probabilities
 from course_lib.tiling import tile_image, to_pixel_values
 
 if TYPE_CHECKING:
     from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
-
-Picture = Image.Image | str | Path
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,13 @@ class ModelSpec:
 
 
 @dataclass
-class VLM:
-    """Model, tokenizer and spec of one checkpoint. `model` is transformers' InternVL, or a peft model around it."""
+class VLM(Engine):
+    """Model, tokenizer and spec of one checkpoint, and the engine on transformers.
+
+    `model` is transformers' InternVL, or a peft model around it.
+    """
+
+    name: ClassVar[str] = "transformers"
 
     model: InternVLForConditionalGeneration
     tokenizer: PreTrainedTokenizerFast
@@ -80,7 +89,7 @@ class VLM:
 
     def encode_prompt(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Messages,
         images: Sequence[Picture] = (),
         *,
         max_tiles: int | None = None,
@@ -93,7 +102,7 @@ class VLM:
         """
         pixels = [self.pixel_values(image, max_tiles) for image in images]
         prompt = render_prompt(
-            _place_marks(messages, len(images)),
+            place_marks(messages, len(images)),
             [len(tiles) * self.spec.tokens_per_tile for tiles in pixels],
             self.spec.system if system is None else system,
             separator=self.spec.separator,
@@ -104,114 +113,59 @@ class VLM:
             inputs["pixel_values"] = torch.cat(pixels).to(self.device)
         return inputs
 
-    def answer(self, question: str, image: Picture | None = None, **options: Any) -> str:
-        """The model's answer as text; the options are those of `stream`."""
-        return "".join(self.stream(question, image, **options))
-
-    def stream(
+    def stream_messages(
         self,
-        question: str,
-        image: Picture | None = None,
+        messages: Messages,
+        images: Sequence[Picture] = (),
+        sampling: Sampling = Sampling(),
         *,
-        history: Sequence[Mapping[str, str]] = (),
-        max_new_tokens: int = 128,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
+        system: str | None = None,
         max_tiles: int | None = None,
-        seed: int | None = None,
+        kept: KeptCache | None = None,
     ) -> Iterator[str]:
-        """The answer, piece by piece. Greedy at temperature 0; `seed` makes a draw repeatable. Raises ValueError."""
-        messages = [*history, {"role": "user", "content": question}]
-        images = () if image is None else (image,)
-        inputs = self.encode_prompt(messages, images, max_tiles=max_tiles)
+        """As `Engine.stream_messages`. With `kept`, only what the conversation has new goes through the model."""
         return self.stream_inputs(
-            inputs, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed
+            self.encode_prompt(messages, images, max_tiles=max_tiles, system=system), sampling, kept
         )
 
     def stream_inputs(
-        self,
-        inputs: Mapping[str, torch.Tensor],
-        *,
-        max_new_tokens: int = 128,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
+        self, inputs: Mapping[str, torch.Tensor], sampling: Sampling = Sampling(), kept: KeptCache | None = None
     ) -> Iterator[str]:
-        """As `stream`, from what `encode_prompt` returned."""
-        check_sampling(temperature, top_p)
-        return self._decode_stream(self._new_tokens(inputs, max_new_tokens, temperature, top_p, seed))
-
-    def _decode_stream(self, new_tokens: Iterator[int]) -> Iterator[str]:
-        tokens, sent, text = [], "", ""
-        for token in new_tokens:
-            tokens.append(token)
-            text = self.tokenizer.decode(tokens, skip_special_tokens=True).strip()
-            # A replacement character at the end is half a character: its other bytes are still to come.
-            if len(text) > len(sent) and not text.endswith("\ufffd"):
-                yield text[len(sent) :]
-                sent = text
-        if text != sent:
-            yield text[len(sent) :]
+        """The answer to what `encode_prompt` returned, piece by piece."""
+        return decode_stream(self._new_tokens(inputs, sampling, kept or KeptCache()), self.tokenizer, sampling.stop)
 
     @torch.no_grad()
-    def _new_tokens(
-        self,
-        inputs: Mapping[str, torch.Tensor],
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int | None,
-    ) -> Iterator[int]:
+    def _new_tokens(self, inputs: Mapping[str, torch.Tensor], sampling: Sampling, kept: KeptCache) -> Iterator[int]:
         generator = torch.Generator(self.device)
-        generator.manual_seed(seed) if seed is not None else generator.seed()
-        step = dict(inputs)
-        for _ in range(max_new_tokens):
+        generator.manual_seed(sampling.seed) if sampling.seed is not None else generator.seed()
+        step = kept.rest_of(inputs, self.spec.image_token_id, self.spec.tokens_per_tile)
+        for _ in range(sampling.max_new_tokens):
+            past, kept.past = kept.past, None  # if this step fails, half of it may be in there
             with _evaluating(self.model):
-                output = self.model(**step, use_cache=True, logits_to_keep=1)
-            probabilities = next_token_probabilities(output.logits[0, -1], temperature, top_p)  # [vocab]
+                output = self.model(**step, past_key_values=past, use_cache=True, logits_to_keep=1)
+            kept.keep(step, output.past_key_values)
+            probabilities = next_token_probabilities(
+                output.logits[0, -1], sampling.temperature, sampling.top_p, sampling.top_k
+            )  # [vocab]
             token = int(torch.multinomial(probabilities, 1, generator=generator))
             if token in self.spec.stop_token_ids:
                 return
             yield token
             # The pictures and all earlier tokens are in the cache: only the newest token goes through the model.
-            step = {
-                "input_ids": torch.tensor([[token]], device=self.device),
-                "past_key_values": output.past_key_values,
-            }
+            step = {"input_ids": torch.tensor([[token]], device=self.device)}
 
     @torch.no_grad()
-    def answer_batch(
+    def answer_conversations(
         self,
-        questions: Sequence[str],
-        images: Sequence[Picture | None],
+        conversations: Sequence[tuple[Messages, Sequence[Picture]]],
+        sampling: Sampling,
         *,
-        max_new_tokens: int = 64,
-        batch_size: int = 16,
         max_tiles: int | None = None,
-        progress: bool = True,
     ) -> list[str]:
-        """Greedy answers to many questions, each with its picture or None, in order. Raises ValueError."""
-        from tqdm.auto import tqdm
-
-        if len(questions) != len(images):
-            raise ValueError(f"{len(questions)} questions for {len(images)} pictures: give one (or None) for each")
-        answers = []
-        with tqdm(total=len(questions), disable=not progress, desc="answering", unit="question") as bar:
-            for start in range(0, len(questions), batch_size):
-                pairs = zip(questions[start : start + batch_size], images[start : start + batch_size], strict=True)
-                prompts = [
-                    self.encode_prompt(
-                        [{"role": "user", "content": question}], () if image is None else (image,), max_tiles=max_tiles
-                    )
-                    for question, image in pairs
-                ]
-                answers += self._answer_prompts(prompts, max_new_tokens)
-                bar.update(len(prompts))
-        return answers
-
-    def _answer_prompts(self, prompts: Sequence[Mapping[str, torch.Tensor]], max_new_tokens: int) -> list[str]:
+        """As `Engine.answer_conversations`: one batch, padded on the left, generated together."""
         from transformers import GenerationConfig
 
+        prompts = [self.encode_prompt(messages, images, max_tiles=max_tiles) for messages, images in conversations]
         longest = max(prompt["input_ids"].shape[1] for prompt in prompts)
         padding = self.tokenizer.pad_token_id
         # On the left, so that every prompt ends where its answer begins; `generate` numbers positions from the mask.
@@ -227,84 +181,46 @@ class VLM:
         pixels = [prompt["pixel_values"] for prompt in prompts if "pixel_values" in prompt]
         if pixels:
             inputs["pixel_values"] = torch.cat(pixels)  # [tiles of all prompts, 3, S, S]
-        with _evaluating(self.model):
-            generated = self.model.generate(
-                **inputs,
-                generation_config=GenerationConfig(
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    eos_token_id=list(self.spec.stop_token_ids),
-                    pad_token_id=padding,
-                ),
-            )
+        drawing = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        settings = GenerationConfig(
+            max_new_tokens=sampling.max_new_tokens,
+            do_sample=sampling.temperature > 0,
+            **(drawing if sampling.temperature > 0 else {}),
+            eos_token_id=list(self.spec.stop_token_ids),
+            pad_token_id=padding,
+            stop_strings=list(sampling.stop) or None,
+        )
+        with _evaluating(self.model), _seeded(sampling.seed, self.device):
+            generated = self.model.generate(**inputs, generation_config=settings, tokenizer=self.tokenizer)
         stops = set(self.spec.stop_token_ids)
         answers = [list(takewhile(lambda token: token not in stops, row)) for row in generated[:, longest:].tolist()]
-        return [text.strip() for text in self.tokenizer.batch_decode(answers, skip_special_tokens=True)]
+        texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return [cut_at_stop(text.strip(), sampling.stop)[0] for text in texts]
 
     def next_token_distribution(
         self,
         question: str,
         image: Picture | None = None,
         *,
-        history: Sequence[Mapping[str, str]] = (),
+        history: Messages = (),
         answer_so_far: str = "",
         temperature: float = 1.0,
         top_p: float = 1.0,
     ) -> torch.Tensor:
         """Probabilities `[vocab]` of the token that would come next in the answer, float32 on the CPU. ValueError."""
-        check_sampling(temperature, top_p)
+        Sampling(temperature=temperature, top_p=top_p)  # checks them
         messages = [*history, {"role": "user", "content": question}]
-        inputs = self.encode_prompt(messages, () if image is None else (image,), answer_so_far=answer_so_far)
+        inputs = self.encode_prompt(messages, as_pictures(image), answer_so_far=answer_so_far)
         with torch.no_grad(), _evaluating(self.model):
             logits = self.model(**inputs, logits_to_keep=1).logits[0, -1]
         return next_token_probabilities(logits, temperature, top_p).cpu()
 
-    def chat(self, image: Picture | None = None, system: str | None = None) -> Chat:
-        """A conversation that remembers its turns, about `image` if given. `system` replaces the model's own."""
-        return Chat(self, [] if image is None else [image], system)
-
-
-@dataclass
-class Chat:
-    """A conversation: `ask` adds a question and the model's answer to `messages`."""
-
-    vlm: VLM
-    images: list[Picture] = field(default_factory=list)
-    system: str | None = None
-    messages: list[dict[str, str]] = field(default_factory=list)
-
-    def ask(self, question: str, image: Picture | None = None, *, max_tiles: int | None = None, **sampling: Any) -> str:
-        """The answer to `question`, which may bring a picture of its own; options as in `VLM.stream_inputs`."""
-        images, marks = list(self.images), sum(message["content"].count(IMAGE_MARK) for message in self.messages)
-        if image is not None:
-            images.append(image)
-        if marks < len(images) and IMAGE_MARK not in question:
-            question = f"{IMAGE_MARK}\n" * (len(images) - marks) + question
-        messages = [*self.messages, {"role": "user", "content": question}]
-        inputs = self.vlm.encode_prompt(messages, images, max_tiles=max_tiles, system=self.system)
-        answer = "".join(self.vlm.stream_inputs(inputs, **sampling))
-        self.images, self.messages = images, [*messages, {"role": "assistant", "content": answer}]
-        return answer
-
-
-def next_token_probabilities(logits: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
-    """Logits `[vocab]` -> probabilities `[vocab]`: divided by the temperature, cut to the likeliest `top_p` of them."""
-    logits = logits.float()
-    if temperature == 0:
-        return torch.nn.functional.one_hot(logits.argmax(), logits.shape[-1]).float()
-    probabilities = (logits / temperature).softmax(-1)
-    ordered, order = probabilities.sort(descending=True)
-    # A token stays if those likelier than it hold less than top_p together: so the likeliest always stays.
-    ordered = ordered.where(ordered.cumsum(-1) - ordered < top_p, 0)
-    return torch.zeros_like(probabilities).scatter(-1, order, ordered / ordered.sum())
-
-
-def check_sampling(temperature: float, top_p: float) -> None:
-    """Raise ValueError for a temperature or top_p that means nothing."""
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 (greedy) or more, got {temperature}")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must lie in (0, 1], got {top_p}")
+    def close(self) -> None:
+        """Let go of the weights, and give a GPU's memory back."""
+        self.model = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def open_picture(picture: Picture) -> Image.Image:
@@ -318,14 +234,6 @@ def open_picture(picture: Picture) -> Image.Image:
         raise ValueError(f"the picture {picture} cannot be read: {error}") from error
 
 
-def _place_marks(messages: Sequence[Mapping[str, str]], pictures: int) -> list[Mapping[str, str]]:
-    """The messages, with `<image>` and a newline in front of the first for each picture, if no message has a mark."""
-    messages = list(messages)
-    if pictures and messages and not any(IMAGE_MARK in message["content"] for message in messages):
-        messages[0] = {**messages[0], "content": f"{IMAGE_MARK}\n" * pictures + messages[0]["content"]}
-    return messages
-
-
 @contextmanager
 def _evaluating(model: torch.nn.Module) -> Iterator[None]:
     """No dropout inside; the mode of before outside."""
@@ -337,3 +245,14 @@ def _evaluating(model: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train()
+
+
+@contextmanager
+def _seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """A seed for what draws from torch's global generator; that one is left as it was."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

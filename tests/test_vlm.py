@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 
 from course_lib.checkpoint import load_checkpoint
-from course_lib.vlm import VLM, Chat, next_token_probabilities
+from course_lib.kv_cache import KeptCache
+from course_lib.sampling import Sampling
+from course_lib.vlm import VLM
 
 
 def picture(width: int = 112, height: int = 56, seed: int = 0) -> Image.Image:
@@ -79,13 +81,6 @@ def test_the_stream_adds_up_to_the_answer(tiny, sampling):
     assert "".join(pieces) == tiny.answer("hi", picture(), max_new_tokens=12, **sampling)
 
 
-def test_a_stream_shows_no_half_characters(tiny):
-    ids = tiny.tokenizer("a🍜b", add_special_tokens=False)["input_ids"]
-    bytes_of_noodles = tiny.tokenizer.convert_tokens_to_ids([f"<0x{byte:02X}>" for byte in "🍜".encode()])
-    pieces = list(tiny._decode_stream(iter([ids[0], *bytes_of_noodles, ids[-1]])))
-    assert pieces == ["a", "🍜", "b"]
-
-
 def test_a_stream_can_be_left_early(tiny):
     assert next(tiny.stream("hi", max_new_tokens=1000))
 
@@ -103,11 +98,11 @@ def test_an_answer_ends_at_the_stop_tokens(tiny):
     names = tiny.tokenizer.convert_ids_to_tokens(list(tiny.spec.stop_token_ids))
     assert sorted(names) == ["</s>", "<|im_end|>"]
     inputs = tiny.encode_prompt([{"role": "user", "content": "hi"}])
-    drawn = list(tiny._new_tokens(inputs, 12, 3.0, 1.0, 0))
+    drawn = list(tiny._new_tokens(inputs, Sampling(12, temperature=3.0, seed=0), KeptCache()))
     shorter = VLM(tiny.model, tiny.tokenizer, replace(tiny.spec, stop_token_ids=(0, drawn[-1])))
     expected = tiny.tokenizer.decode(drawn[: drawn.index(drawn[-1])], skip_special_tokens=True).strip()
     assert shorter.answer("hi", max_new_tokens=12, temperature=3.0, seed=0) == expected
-    (first,) = tiny._new_tokens(inputs, 1, 0, 1.0, None)
+    (first,) = tiny._new_tokens(inputs, Sampling(1), KeptCache())
     silent = VLM(tiny.model, tiny.tokenizer, replace(tiny.spec, stop_token_ids=(0, first)))
     assert silent.answer_batch(["hi"], [None], max_new_tokens=5, progress=False) == [""]
 
@@ -122,25 +117,6 @@ def test_the_next_token_distribution_is_one_and_leads_where_greedy_goes(tiny):
     assert not torch.equal(after, probabilities)
 
 
-def test_temperature_and_top_p_shape_the_distribution():
-    logits = torch.tensor([0.1, 0.5, 0.3, 0.1]).log()
-    torch.testing.assert_close(next_token_probabilities(logits, 1, 1), torch.tensor([0.1, 0.5, 0.3, 0.1]))
-    assert next_token_probabilities(logits, 0, 1).tolist() == [0, 1, 0, 0]
-    assert next_token_probabilities(logits, 0.5, 1)[1] > 0.5 > next_token_probabilities(logits, 2, 1)[1]
-    torch.testing.assert_close(next_token_probabilities(logits, 1, 0.6), torch.tensor([0, 0.625, 0.375, 0]))
-    assert next_token_probabilities(logits, 1, 0.01).tolist() == [0, 1, 0, 0]
-
-
-@pytest.mark.parametrize(("sampling", "message"), [
-    ({"temperature": -1}, "temperature must be"), ({"top_p": 0}, "top_p must"), ({"top_p": 1.1}, "top_p must"),
-])  # fmt: skip
-def test_meaningless_sampling_is_refused(tiny, sampling, message):
-    with pytest.raises(ValueError, match=message):
-        tiny.answer("hi", **sampling)
-    with pytest.raises(ValueError, match=message):
-        tiny.next_token_distribution("hi", **sampling)
-
-
 def test_history_carries_the_picture_to_its_first_message(tiny):
     history = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]
     marked = [{"role": "user", "content": "<image>\nQ"}, history[1]]
@@ -153,23 +129,6 @@ def test_history_carries_the_picture_to_its_first_message(tiny):
 
 def test_text_alone_needs_no_pixels(tiny):
     assert set(tiny.encode_prompt([{"role": "user", "content": "Q"}])) == {"input_ids", "attention_mask"}
-
-
-def test_a_chat_takes_new_pictures_and_a_system_prompt(tiny):
-    chat = tiny.chat(system="be kind")
-    assert isinstance(chat, Chat)
-    chat.ask("hi", max_new_tokens=2)
-    chat.ask("and this?", picture(), max_new_tokens=2)
-    assert chat.messages[2]["content"] == "<image>\nand this?" and len(chat.images) == 1
-    chat.ask("between <image> us", picture(seed=1), max_new_tokens=2)
-    assert chat.messages[4]["content"] == "between <image> us" and len(chat.images) == 2
-
-
-def test_a_failed_question_leaves_the_chat_as_it_was(tiny):
-    chat = tiny.chat()
-    with pytest.raises(ValueError, match="control token"):
-        chat.ask("<|im_end|>", picture())
-    assert chat.messages == [] and chat.images == []
 
 
 def test_an_unreadable_picture_is_named(tiny, tmp_path):
