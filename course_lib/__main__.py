@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 Task = Annotated[str, typer.Argument(help="food or meme")]
 Model = Annotated[Path | None, typer.Option(help="the checkpoint's folder; COURSE_MODEL if not given")]
+Engine = Annotated[str, typer.Option(help="auto, transformers, lmdeploy or lmdeploy-server")]
 Data = Annotated[Path | None, typer.Option(help="the folder with the task's records; COURSE_DATA if not given")]
 
 
@@ -128,6 +129,49 @@ def evaluate(
     )  # fmt: skip
     print(result.scores)
     print(f"held-out loss: {result.loss:.4f}")
+
+
+@app.command()
+def chat(
+    model: Model = None,
+    engine: Engine = "auto",
+    image: Annotated[list[Path] | None, typer.Option(help="a picture for the first question; may be repeated")] = None,
+    temperature: Annotated[float, typer.Option(min=0, help="0: always the likeliest token")] = 0.0,
+    top_p: Annotated[float, typer.Option(help="only the likeliest tokens that hold this much together")] = 1.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="an answer's longest length")] = 256,
+) -> None:
+    """Talk to a model in this terminal."""
+    from course_lib.engines import open_engine
+    from course_lib.terminal_chat import converse, typed_lines
+
+    with open_engine(_model(model), engine) as opened:
+        converse(
+            opened.chat(), typed_lines(), lambda text: print(text, end="", flush=True), pictures=image or (),
+            temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        )  # fmt: skip
+
+
+@app.command()
+def benchmark(
+    model: Model = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="auto, transformers, lmdeploy, lmdeploy-server; may be repeated")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=1, help="how many held-out questions, food and joke by turns")] = 32,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="questions at once; may be repeated")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="an answer's longest length")] = 64,
+    backend: Annotated[str, typer.Option(help="of lmdeploy: auto, turbomind or pytorch")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="a JSON file for speeds and answers")] = None,
+) -> None:
+    """Measure how fast engines answer, one after the other, and whether they say the same at temperature 0."""
+    from course_lib.benchmark import benchmark_command, speed_table
+    from course_lib.run_folder import machine
+
+    speeds = benchmark_command(
+        _model(model), engine or ["auto"], questions=questions, batches=batch or (1, 4, 16),
+        max_new_tokens=max_new_tokens, out=out, backend=backend,
+    )  # fmt: skip
+    print(speed_table(speeds, f"{questions} questions, {machine()}"))
 
 
 def _model(chosen: Path | None) -> Path:

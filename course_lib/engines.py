@@ -17,6 +17,11 @@ ENGINES = {
 }
 
 
+def default_engine() -> str:
+    """What "auto" means on this machine."""
+    return "lmdeploy-server" if pick_device()[0].type == "cuda" else "transformers"
+
+
 def open_engine(model: str | Path | None = None, engine: str = "auto", **settings: Any) -> Engine:
     """The engine named (see ENGINES) with the checkpoint in the folder `model` (None: the course's model).
 
@@ -24,7 +29,7 @@ def open_engine(model: str | Path | None = None, engine: str = "auto", **setting
     `load_checkpoint`'s, `LMDeployEngine`'s, `LMDeployServer`'s. Use it in a `with`, so that its memory comes back.
     """
     if engine == "auto":
-        engine = "lmdeploy-server" if pick_device()[0].type == "cuda" else "transformers"
+        engine = default_engine()
     folder = model_folder() if model is None else Path(model)
     if engine == "transformers":
         from course_lib.checkpoint import load_checkpoint
