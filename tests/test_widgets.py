@@ -3,11 +3,16 @@
 import io
 from datetime import datetime
 
+import ipywidgets
 import pytest
 import torch
 from PIL import Image
 
-from course_lib.widgets import VoteItem, blind_vote, sampling_explorer, tiling_explorer
+from course_lib.tile_view import candidates_html
+from course_lib.widgets import (
+    VoteItem, blind_vote, chat_box, prompt_viewer, sampling_explorer, space_to_depth_stepper, tiling_explorer,
+)  # fmt: skip
+from course_lib.widgets_base import MOST_BYTES, read_upload
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -55,6 +60,34 @@ def test_undo_takes_the_last_vote_back():
     assert len(vote.votes) == 1 and not vote.a.disabled and "question 1" in vote._card.value
 
 
+def test_result_is_counts_share_interval_and_p():
+    vote = blind_vote(items(8), seed=1)
+    for i in range(7):
+        side_of(vote, f"new {i}").click()
+    assert "7 of 8 voted" in vote.result.text
+    vote.tie.click()
+    assert "[64.6%, 100.0%] (7/7)" in vote.result.text and "0.016" in vote.result.text  # 2 * 0.5**7
+    assert "voters prefer after" in vote.result.text and vote.result.html in vote._card.value
+    assert 'role="status"' in vote._status.value and "8 of 8 voted" in vote._status.value
+
+
+def test_an_even_vote_is_not_called_a_preference():
+    vote = blind_vote(items(2), seed=1)
+    side_of(vote, "new 0").click()
+    side_of(vote, "old 1").click()
+    assert "do not tell which model is better" in vote.result.text
+
+
+def test_focus_is_never_left_on_a_button_that_is_switched_off(monkeypatch):
+    vote = blind_vote(items(1))
+    focused = []
+    for name in ("a", "undo"):
+        monkeypatch.setattr(getattr(vote, name), "focus", lambda name=name: focused.append(name))
+    vote.b.click()
+    vote.undo.click()
+    assert focused == ["undo", "a"]
+
+
 def test_same_seed_same_sides():
     assert blind_vote(items(), seed=5).static == blind_vote(items(), seed=5).static
     assert blind_vote(items(), seed=5).static != blind_vote(items(), seed=6).static
@@ -77,16 +110,67 @@ def uploaded(name, content):
              "last_modified": datetime(2026, 1, 1)},)  # fmt: skip
 
 
+def png(picture):
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def test_uploaded_picture_is_shown_and_a_broken_one_is_named():
     explorer = tiling_explorer(Image.new("RGB", (448, 448)))
-    buffer = io.BytesIO()
-    Image.new("RGBA", (300, 900)).save(buffer, "PNG")
-    explorer.upload.value = uploaded("tall.png", buffer.getvalue())
-    assert "300 x 900 px" in explorer._view.value
+    explorer.upload.value = uploaded("tall.png", png(Image.new("RGBA", (300, 900))))
+    assert "300 x 900 px" in explorer._view.value and (explorer.width.value, explorer.height.value) == (300, 900)
     explorer.upload.value = uploaded("<b>.png", b"not a picture")
-    assert 'role="alert"' in explorer._view.value and "&lt;b&gt;.png" in explorer._view.value
+    assert 'role="alert"' in explorer._alert.value and "&lt;b&gt;.png" in explorer._alert.value
     explorer.upload.value = ()
     assert "300 x 900 px" in explorer.static.text  # the last good picture stays
+    explorer.upload.value = uploaded("good.png", png(Image.new("RGB", (20, 10))))
+    assert explorer._alert.value == ""
+
+
+@pytest.mark.parametrize("content, problem", [
+    (b"x" * (MOST_BYTES + 1), "8.0 MiB"),
+    (png(Image.new("1", (8000, 6000))), "8000 x 6000 pixels"),
+    (png(Image.effect_noise((50, 50), 90))[:600], "is damaged"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
+], ids=["bytes", "pixels", "cut off", "svg"])  # fmt: skip
+def test_unfit_upload_names_the_file_and_the_rule(content, problem):
+    with pytest.raises(ValueError, match=rf"holiday\.png .*{problem}.*at most 8 MiB"):
+        read_upload(uploaded("holiday.png", content)[0])
+
+
+def test_uploaded_photograph_stands_upright():
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[274] = 6  # lies on its side, as telephones store pictures
+    Image.new("RGB", (60, 20)).save(buffer, "JPEG", exif=exif)
+    assert read_upload(uploaded("phone.jpg", buffer.getvalue())[0]).size == (20, 60)
+
+
+def test_other_shapes_of_the_picture_are_tried_by_cropping_or_stretching():
+    halves = Image.new("RGB", (400, 200), "red")
+    halves.paste("blue", (0, 0, 100, 200))
+    explorer = tiling_explorer(halves)
+    assert explorer.width.disabled
+    explorer.shape.value, explorer.width.value, explorer.height.value = "cropped to", 448, 448
+    assert not explorer.width.disabled and "448 x 448 px" in explorer._view.value
+    assert explorer.shown.getpixel((5, 5)) == (255, 0, 0)  # the blue quarter is cut off
+    explorer.shape.value = "stretched to"
+    assert explorer.shown.size == (448, 448) and explorer.shown.getpixel((5, 5)) == (0, 0, 255)
+
+
+def test_thumbnail_switch_changes_the_number_of_tokens():
+    explorer = tiling_explorer(Image.new("RGB", (896, 448)))
+    explorer.thumbnail.value = False
+    assert "2 x 256 = 512" in explorer._status.value
+
+
+@pytest.mark.parametrize("side, verdicts", [
+    (448, {"1 x 1": "✓", "2 x 2": "too few pixels", "3 x 3": "too few pixels", "3 x 4": "farther"}),
+    (634, {"1 x 1": "pixels enough for the chosen", "2 x 2": "✓", "3 x 3": "too few pixels"}),
+])  # fmt: skip
+def test_candidates_say_why_a_grid_won_the_tie(side, verdicts):
+    lines = {line[:5]: line for line in candidates_html(side, side).text.splitlines()[1:]}
+    assert all(verdict in lines[grid] for grid, verdict in verdicts.items())
 
 
 def test_sampling_sliders_give_what_the_model_gives(tiny):
@@ -99,8 +183,68 @@ def test_sampling_sliders_give_what_the_model_gives(tiny):
     assert "100.0%" in explorer.static.text.splitlines()[1]
 
 
-@pytest.mark.parametrize("make", [lambda: blind_vote(items(2)), lambda: tiling_explorer(Image.new("RGB", (600, 300)))])
-def test_widget_and_static_form_come_in_one_output(make):
-    bundle = make()._repr_mimebundle_()
-    assert VIEW in bundle and "<img " in bundle["text/html"] and bundle["text/plain"]
-    assert bundle["text/html"] == make()._repr_mimebundle_()["text/html"]
+def test_top_k_leaves_k_tokens(tiny):
+    explorer = sampling_explorer(tiny, "你好", top_k=3)
+    before = [line.split()[0] for line in explorer.static.text.splitlines()[1:]]
+    assert int((explorer.probabilities > 0).sum()) == 3 and explorer.static.text.count("never drawn") == 5 + 1
+    explorer.top_k.value = 0
+    assert "never drawn" not in explorer.static.text
+    assert [line.split()[0] for line in explorer.static.text.splitlines()[1:]] == before  # each row in its place
+    explorer.top_k.value = 3
+    torch.testing.assert_close(explorer.probabilities.sum(), torch.tensor(1.0))
+
+
+def test_draws_are_repeatable_possible_and_forgotten_when_a_slider_moves(tiny):
+    explorer = sampling_explorer(tiny, "你好", top_k=4, seed=7)
+    explorer.draw.click()
+    first = explorer.draws
+    assert len(first) == 20 and all(explorer.probabilities[token] > 0 for token in first)
+    counts = [int(line.rsplit(" ", 1)[1]) for line in explorer.static.text.splitlines()[1:]]
+    assert sum(counts) == 20 and "drawn with seed 7" in explorer._view.value
+    explorer.seed.value = 8
+    assert explorer.draws == [] and "drawn with seed" not in explorer._view.value
+    explorer.seed.value = 7
+    explorer.draw.click()
+    assert explorer.draws == first
+
+
+def controls(widget):
+    """The widget and everything inside it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from controls(child)
+
+
+NOISE = Image.effect_noise((1024, 768), 90).convert("RGB")  # compresses badly
+WIDGETS = {
+    "course-blind-vote": lambda tiny: blind_vote(items(2)),
+    "course-tiling-explorer": lambda tiny: tiling_explorer(NOISE),
+    "course-sampling-explorer": lambda tiny: sampling_explorer(tiny, "你好"),
+    "course-shuffle-stepper": lambda tiny: space_to_depth_stepper(NOISE.crop((0, 0, 448, 448))),
+    "course-prompt-viewer": lambda tiny: prompt_viewer(tiny, "几只?", Image.new("RGB", (112, 56)), answer="三只"),
+    "course-chat-box": lambda tiny: chat_box(tiny, Image.new("RGB", (56, 56)), turns=[("几只?", "三只")]),
+}
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_widget_and_small_static_form_come_in_one_output(name, tiny):
+    widget = WIDGETS[name](tiny)
+    bundle = widget._repr_mimebundle_()
+    assert VIEW in bundle and bundle["text/plain"].strip() and 300 < len(bundle["text/html"]) < 60_000
+    assert bundle["text/html"] == WIDGETS[name](tiny).static.html
+    assert bundle["text/html"].count("<img ") == bundle["text/html"].count(" alt=")
+    assert name in widget.box._dom_classes
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_every_control_has_a_whole_label_and_a_tooltip(name, tiny):
+    for control in controls(WIDGETS[name](tiny).box):
+        if isinstance(control, (ipywidgets.HTML, ipywidgets.Box)):
+            continue
+        assert control.description, control
+        if isinstance(control, ipywidgets.ToggleButtons):
+            assert all(control.tooltips), control
+        else:
+            assert control.tooltip, control
+        if not isinstance(control, (ipywidgets.Button, ipywidgets.FileUpload, ipywidgets.Checkbox)):
+            assert control.style.description_width == "initial", control
