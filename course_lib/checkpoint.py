@@ -5,18 +5,17 @@ Two layouts: the official InternVLChatModel (InternVL2 and later), and transform
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from course_lib.layout import CheckpointError, count_parameters, empty_model, tensor_table
 from course_lib.random_checkpoint import internvl2_2b_config, write_random_checkpoint
 from course_lib.settings import pick_device
+from course_lib.small_files import write_small_files
 from course_lib.spec import load_spec, tensor_layout, transformers_config
-from course_lib.tokenizer import load_tokenizer
 from course_lib.vlm import VLM, ModelSpec
 from course_lib.weights import StoredTensor, stored_tensors, write_weights
 
@@ -63,7 +62,8 @@ def load_checkpoint(
 def save_checkpoint(vlm: VLM, folder: str | Path, *, shard_bytes: int = 5_000_000_000) -> None:
     """Write the layout that was loaded, weights in the checkpoint's own dtype, ready for lmdeploy. CheckpointError.
 
-    Beside the official tokenizer files stands a tokenizer.json, so that plain transformers needs no remote code either.
+    Beside the official files stand a tokenizer.json, a chat template and the stop tokens (small_files.py), so that
+    lmdeploy and plain transformers need no remote code and build the very prompt of training.
     """
     folder, spec, model = Path(folder), vlm.spec, vlm.model
     if getattr(model, "is_loaded_in_4bit", False):
@@ -82,7 +82,7 @@ def save_checkpoint(vlm: VLM, folder: str | Path, *, shard_bytes: int = 5_000_00
         for name, parts in table.items()
     }
     write_weights(folder, sizes, make, shard_bytes=shard_bytes)
-    _write_small_files(vlm, folder)
+    write_small_files(folder, spec, vlm.tokenizer)
 
 
 def _check_vocabulary(folder: Path, native: InternVLConfig, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -182,41 +182,6 @@ def _assign(model: torch.nn.Module, name: str, tensor: torch.Tensor, device: tor
     else:
         parameter = torch.nn.Parameter(tensor.to(device))
     setattr(module, attribute, parameter)
-
-
-def _write_small_files(vlm: VLM, folder: Path) -> None:
-    files = dict(vlm.spec.files)
-    if "config.json" not in files or json.loads(files["config.json"]) != vlm.spec.config:
-        files["config.json"] = _json_bytes(vlm.spec.config)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    if "tokenizer.model" in files:
-        _write_fast_tokenizer(files, folder)
-    elif not files.keys() & {"tokenizer.json", "vocab.json"}:
-        vlm.tokenizer.save_pretrained(folder)
-
-
-def _write_fast_tokenizer(files: Mapping[str, bytes], folder: Path) -> None:
-    """tokenizer.json beside tokenizer.model, and a tokenizer_config.json that names no remote code."""
-    tokenizer = load_tokenizer(folder)
-    tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    config = json.loads(files.get("tokenizer_config.json", b"{}"))
-    config.pop("auto_map", None)
-    config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    config["added_tokens_decoder"] = {
-        str(number): {
-            "content": token.content, "lstrip": False, "normalized": token.normalized, "rstrip": False,
-            "single_word": False, "special": token.special,
-        }
-        for number, token in sorted(tokenizer.added_tokens_decoder.items()) if token.special
-    }  # fmt: skip
-    for name in ("bos_token", "eos_token", "unk_token", "pad_token"):
-        config.setdefault(name, getattr(tokenizer, name))
-    (folder / "tokenizer_config.json").write_bytes(_json_bytes(config))
-
-
-def _json_bytes(content: Any) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from course_lib.layout import OfficialLayout, empty_model, native_config, tensor_table
+from course_lib.small_files import write_small_files
+from course_lib.spec import load_spec
 from course_lib.tokenizer import SPACE
 from course_lib.weights import write_weights
 
@@ -136,6 +138,8 @@ def write_random_checkpoint(
     write_weights(folder, sizes, make, shard_bytes=1_000_000_000, progress=progress)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     _write_tokenizer(folder, llm["vocab_size"])
+    tokenizer, spec = load_spec(folder)
+    write_small_files(folder, spec, tokenizer)
     return folder
 
 

@@ -80,8 +80,10 @@ def test_load_and_save_is_bit_identical(golden, tmp_path, dtype):
     expected, written = load_file(source / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert expected.keys() == written.keys()
     assert all(expected[k].dtype == written[k].dtype and torch.equal(expected[k], written[k]) for k in expected)
-    for name in ("config.json", "generation_config.json", "tokenizer.model", "special_tokens_map.json"):
+    for name in ("config.json", "tokenizer.model", "special_tokens_map.json"):
         assert (tmp_path / name).read_bytes() == (source / name).read_bytes()
+    before, after = (json.loads((folder / "generation_config.json").read_text()) for folder in (source, tmp_path))
+    assert after == before | {"eos_token_id": [2, 2600], "pad_token_id": 2}  # lmdeploy would not stop at <|im_end|>
     again = load_checkpoint(tmp_path, device="cpu")
     assert again.spec.config == json.loads((source / "config.json").read_text())
 
@@ -393,12 +395,15 @@ WRONG = {
         lambda f: edit_tensors(f, lambda t: t.update({"mlp1.1.bias": torch.zeros(65)})),
         r"1 tensors have the wrong shape: mlp1.1.bias is \[65\] and should be \[64\]",
     ),
-    "no tokenizer": (lambda f: (f / "tokenizer.model").unlink(), "has no tokenizer"),
+    "no tokenizer": (lambda f: [file.unlink() for file in f.glob("tokenizer*")], "has no tokenizer"),
     "a tokenizer of another size": (
         lambda f: edit_part(f, "llm_config", vocab_size=2000), "1,009 tokens but the model's vocabulary 2,000"
     ),
     "a tokenizer without picture tokens": (
-        lambda f: (f / "added_tokens.json").write_text('{"<|im_end|>": 994}'), "does not know <"
+        lambda f: [
+            (f / "added_tokens.json").write_text('{"<|im_end|>": 994}'), (f / "tokenizer_config.json").unlink()
+        ],
+        "does not know <",
     ),
 }  # fmt: skip
 
