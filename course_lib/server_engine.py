@@ -68,11 +68,13 @@ class ServerEngine(Engine):
         max_tiles: int | None = None,
     ) -> list[str]:
         """As `Engine.answer_conversations`: several requests at once, of which the server makes batches."""
-        requests = [
-            self.request(messages, images, sampling, max_tiles=max_tiles) for messages, images in conversations
-        ]
+
+        def ask(conversation: tuple[Messages, Sequence[Picture]]) -> str:
+            request = self.request(*conversation, sampling, max_tiles=max_tiles)  # writes PNGs: in threads, too
+            return finished_text(self._text(request), sampling.stop)
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return [finished_text(text, sampling.stop) for text in pool.map(self._text, requests)]
+            return list(pool.map(ask, conversations))
 
     def request(
         self,
