@@ -5,7 +5,6 @@ lmdeploy's own code is run up to its engine, which needs a GPU: chat template, t
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from course_lib.conversation import encode_example
 from course_lib.lmdeploy_config import ServedConfig, register
 from course_lib.lmdeploy_folder import BACKENDS, choose_backend, link_checkpoint
 from course_lib.lmdeploy_messages import to_lmdeploy
+from course_lib.lmdeploy_reader import LMDeployReader
 from course_lib.sampling import Sampling
 from course_lib.server_engine import ServerEngine
 from course_lib.vlm import VLM
@@ -82,35 +82,6 @@ CASES = {
 }  # fmt: skip
 
 
-class Served:
-    """What lmdeploy makes of a folder, without its engine."""
-
-    def __init__(self, folder: str | Path, backend: str, place: Path | None = None):
-        from lmdeploy import ChatTemplateConfig, PytorchEngineConfig
-        from lmdeploy.archs import get_task
-        from lmdeploy.serve.processors import MultimodalProcessor
-        from lmdeploy.tokenizer import Tokenizer
-        from lmdeploy.vl.engine import ImageEncoder
-
-        if place is not None:
-            link_checkpoint(folder, place)
-            folder = place
-        self.folder = str(folder)
-        assert get_task(backend, self.folder)[0] == "vlm"
-        # ImageEncoder asks a GPU about bfloat16; float32 stands in for it, and the cast is a test of its own.
-        self.encoder = ImageEncoder(self.folder, "pytorch", backend_config=PytorchEngineConfig(dtype="float16"))
-        self.encoder.model.set_mm_feature_dtype(torch.float32)
-        self.tokenizer = Tokenizer(self.folder)
-        template = ChatTemplateConfig("hf", model_path=self.folder).chat_template()
-        self.processor = MultimodalProcessor(self.tokenizer, template, vl_encoder=self.encoder, backend=backend)
-
-    def inputs(self, messages, **options):
-        made = asyncio.run(self.processor.get_prompt_input(messages, do_preprocess=True, **options))
-        pictures = made.get("multimodal") or []
-        pixels = torch.cat([picture["pixel_values"] for picture in pictures]) if pictures else None
-        return made["input_ids"], pixels
-
-
 FOLDERS = ["tiny", "mini", "golden"]
 
 
@@ -144,10 +115,12 @@ def forget() -> None:
 
 
 @pytest.fixture(scope="module", params=["turbomind", "pytorch"])
-def served(source, request, tmp_path_factory) -> Iterator[Served]:
+def served(source, request, tmp_path_factory) -> Iterator[LMDeployReader]:
     if request.param == "pytorch":
         register()
-    yield Served(source, request.param, tmp_path_factory.mktemp("place"))
+    place = tmp_path_factory.mktemp("place")
+    link_checkpoint(source, place)
+    yield LMDeployReader(place, backend=request.param)
     forget()
 
 
@@ -160,7 +133,7 @@ def case(name: str, tmp_path: Path):
 def test_lmdeploy_in_process_gets_the_same_tokens_and_pixels(ours, served, name, tmp_path):
     messages, images, options = case(name, tmp_path)
     expected = ours.encode_prompt(messages, images, **options)
-    ids, pixels = served.inputs(to_lmdeploy(messages, images, **options))
+    ids, pixels = served.read(messages, images, **options)
     assert ids == expected["input_ids"][0].tolist()
     assert (pixels is None and not images) or torch.equal(pixels, expected["pixel_values"])
 
@@ -181,7 +154,7 @@ def test_lmdeploys_server_gets_the_same_tokens_and_pixels_from_our_request(ours,
         assert "".join(engine.stream_messages(messages, images, Sampling(), **options)) == "ok"
     request = ChatCompletionRequest(**echo.bodies[-1])
     request = ResponseParserManager.get("default")(request).request
-    ids, pixels = served.inputs(
+    ids, pixels = served.read_request(
         request.messages, tools=request.tools, reasoning_effort=request.reasoning_effort,
         chat_template_kwargs=request.chat_template_kwargs, media_io_kwargs=request.media_io_kwargs,
         mm_processor_kwargs=request.mm_processor_kwargs,
@@ -196,7 +169,7 @@ def test_training_learns_on_the_tokens_that_lmdeploy_reads(ours, served, name, t
     messages, images, _ = case(name, tmp_path)
     if name == "text only":
         messages = [*messages, assistant("嗯。"), user("OK?")]
-    ids, _ = served.inputs(to_lmdeploy(messages, images))
+    ids, _ = served.read(messages, images)
     counts = [len(ours.pixel_values(image)) * ours.spec.tokens_per_tile for image in images]
     learned = encode_example(
         [*messages, assistant("Yes.")], ours.tokenizer, counts, system=ours.spec.system, separator=ours.spec.separator
@@ -208,7 +181,7 @@ def test_training_learns_on_the_tokens_that_lmdeploy_reads(ours, served, name, t
 def test_after_the_cast_the_pixels_are_ours_cast(ours, served):
     image = noise(200, 90)
     served.encoder.model.set_mm_feature_dtype(torch.bfloat16)
-    _, pixels = served.inputs(to_lmdeploy([user("x")], [image]))
+    _, pixels = served.read([user("x")], [image])
     served.encoder.model.set_mm_feature_dtype(torch.float32)
     assert pixels.dtype == torch.bfloat16 and torch.equal(pixels, ours.pixel_values(image).bfloat16())
 
@@ -218,24 +191,24 @@ def test_lmdeploy_stops_at_the_end_of_a_turn_and_of_a_text(ours, served):
     from lmdeploy.utils import get_hf_gen_cfg
 
     settings = GenerationConfig()
-    settings.update_from_hf_gen_cfg(get_hf_gen_cfg(served.folder), served.tokenizer.eos_token_id)
+    settings.update_from_hf_gen_cfg(get_hf_gen_cfg(served.template.model_path), served.tokenizer.eos_token_id)
     assert set(settings.stop_token_ids) == set(ours.spec.stop_token_ids)
 
 
 def test_a_saved_checkpoint_is_served_alike_by_lmdeploy_alone(tiny, tmp_path):
     """As someone would who has lmdeploy and the exported folder, and not this kit: plain OpenAI messages."""
     save_checkpoint(tiny, tmp_path)
-    alone = Served(tmp_path, "turbomind")
+    alone = LMDeployReader(tmp_path)
     image = noise(120, 60)
     items = [{"type": "image_data", "image_data": {"data": image}}, {"type": "text", "text": "What is it?"}]
-    ids, pixels = alone.inputs([{"role": "user", "content": items}])
+    ids, pixels = alone.read_request([{"role": "user", "content": items}])
     expected = tiny.encode_prompt([user("<image>\nWhat is it?")], [image])
     assert ids == expected["input_ids"][0].tolist() and torch.equal(pixels, expected["pixel_values"])
 
 
 def test_lmdeploy_goes_on_with_an_answer_that_was_begun(tiny, tmp_path):
     save_checkpoint(tiny, tmp_path)
-    ids, _ = Served(tmp_path, "turbomind").inputs([user("Hi"), assistant("Hello, ")])
+    ids, _ = LMDeployReader(tmp_path).read_request([user("Hi"), assistant("Hello, ")])
     expected = tiny.encode_prompt([user("Hi")], answer_so_far="Hello, ")
     assert ids == expected["input_ids"][0].tolist()
 
