@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DELETE_ON_ERROR:
-.PHONY: help lab run test notebooks env lock clean
+.PHONY: help lab chat run test notebooks env lock clean
 
 # The environment is .venv, or the conda environment of environment.yml where that one is active.
 VENV := $(if $(filter internvl-course,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX),.venv)
@@ -28,11 +28,18 @@ help:  ## say what there is
 
 lab: $(STAMP)  ## open JupyterLab on notebooks/ (prints the address; opens a browser where there is a screen)
 	@flags=(--ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks)
+	# A picture that is given to a widget is one message; Jupyter drops the connection at messages over 10 MiB.
+	flags+=('--ServerApp.tornado_settings={"websocket_max_message_size": 104857600}')
 	if [ -n "$${CI:-}" ] || { [ "$$(uname -s)" = Linux ] && [ -z "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; }; then
 	    flags+=(--no-browser)
 	fi
 	if [ "$$(id -u)" = 0 ]; then flags+=(--allow-root); fi
 	exec $(IN_VENV) -m jupyterlab "$${flags[@]}"
+
+chat: $(STAMP)  ## open a web page to talk to the model, and to the tuned ones that notebook 05 has left
+	@flags=()
+	if [ -z "$${CI:-}" ] && { [ "$$(uname -s)" != Linux ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; }; then flags+=(--open); fi
+	exec $(IN_VENV) -m course_lib webui "$${flags[@]}"
 
 run: $(STAMP)  ## execute every notebook in order: executed copies and report.html under build/
 	@$(IN_VENV) -m course_lib.course_run

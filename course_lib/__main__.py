@@ -152,6 +152,28 @@ def chat(
 
 
 @app.command()
+def webui(
+    model: Model = None,
+    tuned: Annotated[
+        list[Path] | None,
+        typer.Option(help="a tuned model to answer beside it: a merged checkpoint, a run or an adapter; may be repeated"),
+    ] = None,
+    base_only: Annotated[bool, typer.Option("--base-only", help="do not look for tuned models in runs/")] = False,
+    engine: Engine = "auto",
+    port: Annotated[int | None, typer.Option(help="a free one from 7860 on if not given")] = None,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="of a picture that a visitor may bring")] = 10,
+    open_browser: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
+) -> None:
+    """Serve a web page, on 127.0.0.1 only, to talk to a model, and to its tuned versions beside it."""
+    from course_lib.webui import launch
+
+    launch(
+        _model(model), tuned=[] if base_only else tuned or None, engine=engine, port=port, max_megabytes=max_megabytes,
+        open_browser=open_browser,
+    )  # fmt: skip
+
+
+@app.command()
 def benchmark(
     model: Model = None,
     engine: Annotated[
