@@ -10,8 +10,6 @@ from course_lib.figures import BLUE, FAINT, GREEN, ORANGE, finish
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from course_lib.benchmark import Speed
-
 LOOKS = ((ORANGE, "o", "--"), (BLUE, "s", "-"), (GREEN, "^", "-."), (FAINT, "D", ":"))
 
 
@@ -29,20 +27,21 @@ def laps_figure(laps: Mapping[str, Sequence[float]], prompt: int) -> Figure:
     return finish(figure)
 
 
-def throughput_figure(engines: Mapping[str, Sequence[Speed]]) -> Figure:
-    """Answers a second against questions at once, both doubling, with the line of perfect batching for the first."""
+def throughput_figure(engines: Mapping[str, Mapping[int, float]]) -> Figure:
+    """Answers a second for each number of questions at once, both doubling; the first's perfect batching is dashed."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import ScalarFormatter
 
     figure, axis = plt.subplots(figsize=(7.5, 3.8), layout="constrained")
-    for (name, speeds), (colour, marker, style) in zip(engines.items(), LOOKS):
-        rates = [speed.answers_a_second for speed in speeds]
-        axis.plot([speed.batch for speed in speeds], rates, color=colour, marker=marker, linestyle=style, label=name)
-        axis.annotate(f"{rates[-1]:.3g}", (speeds[-1].batch, rates[-1]), xytext=(6, -3), textcoords="offset points")
+    for (name, rates), (colour, marker, style) in zip(engines.items(), LOOKS):
+        axis.plot([*rates], [*rates.values()], color=colour, marker=marker, linestyle=style, label=name)
+        last = max(rates)
+        axis.annotate(f"{rates[last]:.3g}", (last, rates[last]), xytext=(6, -3), textcoords="offset points")
     first = next(iter(engines.values()))
-    batches = sorted({speed.batch for speeds in engines.values() for speed in speeds})
-    axis.plot(batches, [first[0].answers_a_second * batch / first[0].batch for batch in batches], color="0.4",
-              linestyle=(0, (1, 3)), label="perfect batching of the first")
+    batches = sorted({batch for rates in engines.values() for batch in rates})
+    one = first[min(first)] / min(first)
+    axis.plot(batches, [one * batch for batch in batches], color="0.4", linestyle=(0, (1, 3)),
+              label="perfect batching of the first")
     axis.set_xscale("log", base=2)
     axis.set_yscale("log", base=2)
     axis.set(xlabel="questions at once", ylabel="answers a second", xticks=batches)

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from course_lib.agreement import agreement
-from course_lib.benchmark import held_out_questions, measure_speed, stopwatch
+from course_lib.benchmark import Speed, held_out_questions, measure_speed, stopwatch
 from course_lib.engines import open_engine
 from course_lib.run_folder import machine, write_json
 from course_lib.sampling import Sampling
@@ -52,9 +52,8 @@ def measure(
                   for batch in batches]  # fmt: skip
         ids = opened.answer_ids(conversations, sampling) if engine == "lmdeploy" else None
     row = {
-        "engine": engine, "backend": getattr(opened, "backend", "-"), "seconds to open": round(opening(), 1),
-        "GiB held": round(held / GIB, 2), "GiB not given back": round((before - free_memory()) / GIB, 2),
-        "speeds": [asdict(speed) for speed in speeds],
+        "engine": engine, "seconds to open": round(opening(), 1), "GiB held": round(held / GIB, 2),
+        "GiB not given back": round((before - free_memory()) / GIB, 2), "speeds": speeds,
     }  # fmt: skip
     return row, ids
 
@@ -62,13 +61,14 @@ def measure(
 def compare(model: Path, batches: list[int], questions: int, backend: str, cache_fraction: float) -> dict[str, Any]:
     """All engines on one model, and how far lmdeploy's tokens are transformers' own."""
     conversations, sampling = held_out_questions(questions), Sampling(64)
-    rows, theirs = [], None
+    rows, first, theirs = [], None, None
     lmdeploy = {"backend": backend, "cache_fraction": cache_fraction}
     # lmdeploy in this process comes last: CUDA keeps some of its memory until the process ends.
     for engine in ("transformers", "lmdeploy-server", "lmdeploy"):
         row, ids = measure(model, engine, conversations, batches, sampling, **({} if engine == "transformers" else lmdeploy))
-        print(summary(row), flush=True)
-        rows.append(row)
+        first = first or row["speeds"][0]
+        rows.append(row | {"speeds": [figures_of(speed, first) for speed in row["speeds"]]})
+        print(rows[-1], flush=True)
         theirs = ids or theirs
     with open_engine(model, "transformers") as vlm:
         agreed = agreement(vlm, conversations, theirs)
@@ -76,10 +76,13 @@ def compare(model: Path, batches: list[int], questions: int, backend: str, cache
     return {"model": model.name, "engines": rows, "agreement": asdict(agreed)}
 
 
-def summary(row: dict[str, Any]) -> str:
-    """A row on one line, without the answers."""
-    speeds = ", ".join(f"{len(speed['answers']) / speed['seconds']:.1f} answers/s at {speed['batch']}" for speed in row["speeds"])
-    return ", ".join(f"{name}: {value}" for name, value in row.items() if name != "speeds") + f"; {speeds}"
+def figures_of(speed: Speed, first: Speed) -> dict[str, Any]:
+    """What is kept of a measurement; the answers themselves only as how many equal those of the first one."""
+    return {
+        "at once": speed.batch, "answers": len(speed.answers), "tokens": speed.tokens, "seconds": round(speed.seconds, 2),
+        "first token": round(speed.first_token, 3),
+        "same answers": sum(a == b for a, b in zip(speed.answers, first.answers, strict=True)),
+    }  # fmt: skip
 
 
 def main(
@@ -99,7 +102,7 @@ def main(
             subprocess.run(command, cwd=ROOT, check=True)
     models = (ROOT / "data" / "internvl-mini", large)
     report = {
-        "date": date.today().isoformat(), "machine": machine(),
+        "date": date.today().isoformat(), "machine": machine(), "backend": backend,
         "versions": {name: version(name) for name in ("torch", "transformers", "lmdeploy")},
         "models": [compare(model, batch or [1, 4, 16, 64], questions, backend, cache_fraction) for model in models],
     }  # fmt: skip

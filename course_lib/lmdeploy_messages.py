@@ -6,15 +6,16 @@ import base64
 import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from course_lib.conversation import IMAGE_MARK, place_marks, render_prompt
 from course_lib.decoding import cut_at_stop
 from course_lib.vlm import open_picture
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from course_lib.engine import Messages, Picture
     from course_lib.sampling import Sampling
 
@@ -50,11 +51,17 @@ def to_lmdeploy(
     return converted
 
 
-def data_url(picture: Image.Image) -> str:
-    """An RGB picture as a data: URL, in PNG, which loses nothing."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)  # it goes to this machine: better large than late
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def data_url(picture: Picture) -> str:
+    """A picture as a data: URL that loses nothing: a file as it is, and a picture in memory as PNG. ValueError."""
+    image = open_picture(picture)  # says which file is broken: the server would take half a picture
+    if isinstance(picture, Image.Image):
+        buffer = io.BytesIO()
+        image.convert("RGB").save(buffer, "PNG", compress_level=1)  # it goes to this machine: better large than late
+        kind, content = "image/png", buffer.getvalue()
+    else:
+        with Image.open(picture) as opened:
+            kind, content = opened.get_format_mimetype() or "image/unknown", Path(picture).read_bytes()
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def engine_settings(sampling: Sampling) -> dict[str, Any]:
@@ -106,10 +113,10 @@ def text_stream(pieces: Generator[str], stop: Sequence[str] = ()) -> Iterator[st
 
 
 def _item(picture: Picture, max_tiles: int | None, urls: bool) -> dict[str, Any]:
-    image = open_picture(picture).convert("RGB")  # as tiling does it: no rotation by EXIF, no blending of transparency
     limit = {} if max_tiles is None else {"max_dynamic_patch": max_tiles}
     if urls:
-        return {"type": "image_url", "image_url": {"url": data_url(image), **limit}}
+        return {"type": "image_url", "image_url": {"url": data_url(picture), **limit}}
+    image = open_picture(picture).convert("RGB")  # as tiling does it: no rotation by EXIF, no blending of transparency
     return {"type": "image_data", "image_data": {"data": image, **limit}}
 
 

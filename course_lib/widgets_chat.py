@@ -13,9 +13,8 @@ import ipywidgets
 from course_lib.cards import Html
 from course_lib.chat_view import conversation_html, turn_html
 from course_lib.conversation import place_marks
-from course_lib.widgets_base import (
-    FULL_LABEL, UPLOAD_RULE, Interactive, alert_html, read_upload, row, status_html, upload_button,
-)  # fmt: skip
+from course_lib.widgets_base import FULL_LABEL, Interactive, alert_html, row, status_html
+from course_lib.widgets_drop import PictureDrop
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,14 +73,13 @@ class ChatBox(Interactive):
             ipywidgets.Button(description=name, tooltip=tip, disabled=off) for name, tip, off in (
                 ("Send", "ask the question", False), ("Stop", "end the answer that is being generated", True),
                 ("Clear", "forget the conversation and begin anew", False),
-                ("Remove pictures", "do not send the uploaded pictures", True),
+                ("Remove pictures", "do not send the pictures that were added", True),
             )
         )  # fmt: skip
         for button, action in ((self.send, self._send), (self.stop, self._stop), (self.clear, self._clear),
                                (self.detach, self._detach)):
             button.on_click(lambda _, action=action: action())
-        self.upload = upload_button("add pictures", multiple=True)
-        self.upload.observe(self._uploaded, names="value")
+        self.drop = PictureDrop("add pictures", self._attach, multiple=True)
         self.temperature = ipywidgets.FloatSlider(
             value=temperature, min=0, max=2, step=0.1, readout_format=".1f", description="temperature",
             tooltip="0 always takes the likeliest token", style=FULL_LABEL,
@@ -106,8 +104,7 @@ class ChatBox(Interactive):
         self.box = ipywidgets.VBox([
             turns, self._alert, self._status, *([row(*self.examples)] if self.examples else []),
             row(self.text, self.send, self.stop, self.clear),
-            row(self.upload, self.detach, ipywidgets.HTML(f"<small>{UPLOAD_RULE}</small>")), self._pending,
-            row(self.temperature, self.top_p),
+            row(self.drop, self.detach), self._pending, row(self.temperature, self.top_p),
         ]).add_class("course-chat-box")  # fmt: skip
 
     @property
@@ -132,21 +129,15 @@ class ChatBox(Interactive):
         self._detach()
         self._show("Cleared: a new conversation.")
 
-    def _detach(self) -> None:
-        self.attached = []
+    def _detach(self, pictures: Sequence[Image.Image] | None = None) -> None:
+        """Remove these pictures (default: all); others may have been added while an answer was generated."""
+        gone = {id(picture) for picture in (self.attached if pictures is None else pictures)}
+        self.attached = [picture for picture in self.attached if id(picture) not in gone]
         self._show_attached()
 
-    def _uploaded(self, change) -> None:
-        problems = []
-        for file in change["new"]:
-            try:
-                self.attached.append(read_upload(file))
-            except ValueError as error:
-                problems.append(str(error))
-        if change["new"]:
-            self._alert.value = alert_html("\n".join(problems)) if problems else ""
-            self._show_attached()
-            self.upload.value = ()  # so that the same file can be chosen again
+    def _attach(self, picture: Image.Image) -> None:
+        self.attached.append(picture)
+        self._show_attached()
 
     def _start(self, settle: float) -> None:
         if self._worker is None or not self._worker.is_alive():
@@ -156,7 +147,7 @@ class ChatBox(Interactive):
     def _turn(self, settle: float) -> None:
         """A question and its answer, in a thread: nothing is printed, only the widgets' values change."""
         time.sleep(settle)
-        question, turns = self.text.value.strip(), len(self.chat.messages)
+        question, turns, pictures = self.text.value.strip(), len(self.chat.messages), list(self.attached)
         if not question:
             self._alert.value = alert_html("There is no question: type one into the field, then press Enter or Send.")
             return
@@ -164,20 +155,20 @@ class ChatBox(Interactive):
         self._stopped.clear()
         self._busy(True)
         try:
-            self._generate(question)
+            self._generate(question, pictures)
         except Exception as error:  # noqa: BLE001  whatever it is, there is no cell below which a thread could show it
             self._alert.value = alert_html(f"No answer ({type(error).__name__}): {error}")
         finally:
             self._busy(False)
         answered = len(self.chat.messages) > turns
         if answered:
-            self._detach()
+            self._detach(pictures)
         elif not self.text.value:
             self.text.value = question  # to be corrected or asked again
         self._show(_outcome(answered, self._stopped.is_set()))
 
-    def _generate(self, question: str) -> None:
-        pictures, answer, drawn = list(self.attached), "", 0.0
+    def _generate(self, question: str, pictures: Sequence[Image.Image]) -> None:
+        answer, drawn = "", 0.0
         asked = turn_html("user", question, pictures, len(self.chat.images) + 1).html
         self._live.value = asked + turn_html("assistant", "", growing=True).html
         stream = self.chat.stream(question, pictures or None, **self._options, **self._sampling)

@@ -9,16 +9,15 @@ from PIL import Image, ImageOps
 
 from course_lib.cards import Html, open_picture
 from course_lib.tile_view import candidates_html, tiling_html
-from course_lib.widgets_base import (
-    FULL_LABEL, UPLOAD_RULE, Interactive, alert_html, read_upload, row, status_html, upload_button,
-)  # fmt: skip
+from course_lib.widgets_base import FULL_LABEL, Interactive, row, status_html
+from course_lib.widgets_drop import PictureDrop
 
 MOST_SIDE = 4096  # pixels of a shape to try: larger ones make the sliders slow and show nothing new
 AS_IT_IS, CROP, STRETCH = "as it is", "cropped to", "stretched to"
 
 
 class TilingExplorer(Interactive):
-    """The picture, cut as the model would cut it; `image` is the picture given or uploaded, `shown` what is tiled."""
+    """The picture, cut as the model would cut it; `image` is the picture given or dropped, `shown` what is tiled."""
 
     def __init__(self, image: Image.Image | Path | str, *, max_tiles: int = 12, thumbnail: bool = True, **tiling):
         self.image, self._tiling = open_picture(image), tiling
@@ -30,7 +29,7 @@ class TilingExplorer(Interactive):
             value=thumbnail, description="thumbnail", indent=False, layout=ipywidgets.Layout(width="auto"),
             tooltip="add the whole picture as one more tile where there are several",
         )
-        self.upload = upload_button()
+        self.drop = PictureDrop("your picture", self._take)
         self.shape = ipywidgets.Dropdown(
             options=(AS_IT_IS, CROP, STRETCH), description="what if the picture were",
             tooltip="try other shapes of the same picture", style=FULL_LABEL,
@@ -43,16 +42,14 @@ class TilingExplorer(Interactive):
             )
             for name, side in zip(("width", "height"), self.image.size)
         )  # fmt: skip
-        self._view, self._status, self._alert = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
+        self._view, self._status = ipywidgets.HTML(), ipywidgets.HTML()
         for control in (self.slider, self.thumbnail, self.shape):
             control.observe(lambda _: self._show(), names="value")
         for control in (self.width, self.height):
             control.observe(lambda _: None if self.shape.value == AS_IT_IS else self._show(), names="value")
-        self.upload.observe(self._uploaded, names="value")
-        rule = ipywidgets.HTML(f"<small>{UPLOAD_RULE}</small>")
         self.box = ipywidgets.VBox([
-            row(self.slider, self.thumbnail, self.upload, rule), row(self.shape, self.width, self.height),
-            self._alert, self._view, self._status,
+            row(self.slider, self.thumbnail), self.drop, row(self.shape, self.width, self.height),
+            self._view, self._status,
         ]).add_class("course-tiling-explorer")  # fmt: skip
         self._show()
 
@@ -79,17 +76,11 @@ class TilingExplorer(Interactive):
     def _show(self) -> None:
         self.width.disabled = self.height.disabled = self.shape.value == AS_IT_IS
         shown = self.static
-        self._view.value, self._alert.value = shown.html, ""
+        self._view.value = shown.html
         self._status.value = status_html(shown.text.splitlines()[0], unseen=True)
 
-    def _uploaded(self, change) -> None:
-        if not change["new"]:
-            return
-        try:
-            self.image = read_upload(change["new"][0])
-        except ValueError as error:
-            self._alert.value = alert_html(str(error))
-            return
+    def _take(self, picture: Image.Image) -> None:
+        self.image = picture
         self.shape.value = AS_IT_IS  # the shape to try starts from the new picture's own
         self.width.value, self.height.value = (min(side, MOST_SIDE) for side in self.image.size)
         self._show()

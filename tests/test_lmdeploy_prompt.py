@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,16 @@ def turned(tmp_path: Path) -> Path:
     return tmp_path / "turned.jpg"
 
 
+def saved(mode: str, ending: str) -> Callable[[Path], Path]:
+    """A file of its own kind: it travels to the server as it is."""
+
+    def write(tmp_path: Path) -> Path:
+        noise(90, 40, mode).save(tmp_path / f"picture.{ending}")
+        return tmp_path / f"picture.{ending}"
+
+    return write
+
+
 def user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
@@ -75,6 +85,10 @@ CASES = {
     "grey with alpha": ([user("<image>\nx")], [noise(90, 40, "LA")], {}),
     "palette": ([user("<image>\nx")], [noise(90, 40).quantize(16)], {}),
     "turned by EXIF": ([user("<image>\nx")], [turned], {}),
+    "a JPEG file": ([user("<image>\nx")], [saved("RGB", "jpg")], {}),
+    "a grey JPEG file": ([user("<image>\nx")], [saved("L", "jpg")], {}),
+    "a transparent WebP file": ([user("<image>\nx")], [saved("RGBA", "webp")], {}),
+    "a palette GIF file": ([user("<image>\nx")], [saved("L", "gif")], {}),
     "1x1": ([user("<image>\nx")], [noise(1, 1)], {}),
     "5000x1": ([user("<image>\nx")], [noise(5000, 1)], {}),
     "1x5000": ([user("<image>\nx")], [noise(1, 5000)], {}),

@@ -1,18 +1,16 @@
 """Widgets driven as a person would drive them, and their static forms."""
 
-import io
-from datetime import datetime
-
 import ipywidgets
 import pytest
 import torch
 from PIL import Image
+from test_widgets_drop import png
 
 from course_lib.tile_view import candidates_html
 from course_lib.widgets import (
     VoteItem, blind_vote, chat_box, prompt_viewer, sampling_explorer, space_to_depth_stepper, tiling_explorer,
 )  # fmt: skip
-from course_lib.widgets_base import MOST_BYTES, read_upload
+from course_lib.widgets_drop import PictureDrop
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -105,45 +103,16 @@ def test_slider_changes_the_grid_and_the_static_form_follows():
     assert "grid of 2 x 1" in explorer._view.value and "3 x 256 = 768" in explorer.static.text
 
 
-def uploaded(name, content):
-    return ({"name": name, "type": "image/png", "size": len(content), "content": memoryview(content),
-             "last_modified": datetime(2026, 1, 1)},)  # fmt: skip
-
-
-def png(picture):
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def test_uploaded_picture_is_shown_and_a_broken_one_is_named():
+def test_a_picture_of_ones_own_is_tiled_from_its_own_shape_on():
     explorer = tiling_explorer(Image.new("RGB", (448, 448)))
-    explorer.upload.value = uploaded("tall.png", png(Image.new("RGBA", (300, 900))))
+    explorer.shape.value = "stretched to"
+    explorer.drop.hand_over("tall.png", png(Image.new("RGBA", (300, 900))))
     assert "300 x 900 px" in explorer._view.value and (explorer.width.value, explorer.height.value) == (300, 900)
-    explorer.upload.value = uploaded("<b>.png", b"not a picture")
-    assert 'role="alert"' in explorer._alert.value and "&lt;b&gt;.png" in explorer._alert.value
-    explorer.upload.value = ()
+    assert explorer.shape.value == "as it is"
+    explorer.drop.hand_over("torn.png", b"not a picture")
     assert "300 x 900 px" in explorer.static.text  # the last good picture stays
-    explorer.upload.value = uploaded("good.png", png(Image.new("RGB", (20, 10))))
-    assert explorer._alert.value == ""
-
-
-@pytest.mark.parametrize("content, problem", [
-    (b"x" * (MOST_BYTES + 1), "8.0 MiB"),
-    (png(Image.new("1", (8000, 6000))), "8000 x 6000 pixels"),
-    (png(Image.effect_noise((50, 50), 90))[:600], "is damaged"),
-    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
-], ids=["bytes", "pixels", "cut off", "svg"])  # fmt: skip
-def test_unfit_upload_names_the_file_and_the_rule(content, problem):
-    with pytest.raises(ValueError, match=rf"holiday\.png .*{problem}.*at most 8 MiB"):
-        read_upload(uploaded("holiday.png", content)[0])
-
-
-def test_uploaded_photograph_stands_upright():
-    buffer, exif = io.BytesIO(), Image.Exif()
-    exif[274] = 6  # lies on its side, as telephones store pictures
-    Image.new("RGB", (60, 20)).save(buffer, "JPEG", exif=exif)
-    assert read_upload(uploaded("phone.jpg", buffer.getvalue())[0]).size == (20, 60)
+    explorer.drop.hand_over("flat.png", png(Image.new("RGB", (900, 300))))
+    assert "900 x 300 px" in explorer._view.value
 
 
 def test_other_shapes_of_the_picture_are_tried_by_cropping_or_stretching():
@@ -241,10 +210,13 @@ def test_every_control_has_a_whole_label_and_a_tooltip(name, tiny):
     for control in controls(WIDGETS[name](tiny).box):
         if isinstance(control, (ipywidgets.HTML, ipywidgets.Box)):
             continue
+        if isinstance(control, PictureDrop):
+            assert control.label and control.rule  # the page makes both of them
+            continue
         assert control.description, control
         if isinstance(control, ipywidgets.ToggleButtons):
             assert all(control.tooltips), control
         else:
             assert control.tooltip, control
-        if not isinstance(control, (ipywidgets.Button, ipywidgets.FileUpload, ipywidgets.Checkbox)):
+        if not isinstance(control, (ipywidgets.Button, ipywidgets.Checkbox)):
             assert control.style.description_width == "initial", control

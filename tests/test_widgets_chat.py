@@ -1,27 +1,15 @@
 """The chat box: answers grow in a thread, can be stopped, and everything shown is escaped."""
 
-import io
 import time
-from datetime import datetime
 
 import pytest
 from PIL import Image
+from test_widgets_drop import png
 
 from course_lib.chat_view import conversation_html
 from course_lib.widgets_chat import chat_box
 
 RED = Image.new("RGB", (56, 56), "red")
-
-
-def uploaded(*files):
-    return tuple({"name": name, "type": "", "size": len(content), "content": memoryview(content),
-                  "last_modified": datetime(2026, 1, 1)} for name, content in files)  # fmt: skip
-
-
-def png():
-    buffer = io.BytesIO()
-    RED.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def ask(box, question):
@@ -69,20 +57,31 @@ def test_answer_grows_and_stop_keeps_what_was_said(tiny):
     assert not box._worker.is_alive() and not box.send.disabled
 
 
-def test_uploaded_pictures_go_with_the_next_question_only(tiny):
+def test_added_pictures_go_with_the_next_question_only(tiny):
     box = chat_box(tiny, max_new_tokens=4)
-    box.upload.value = uploaded(("a.png", png()), ("b.png", png()), ("<c>.png", b"nothing"))
-    assert len(box.attached) == 2 and box.upload.value == () and "2 pictures" in box._pending.value
-    assert 'role="alert"' in box._alert.value and "&lt;c&gt;.png" in box._alert.value
+    for name, content in (("a.png", png(RED)), ("b.png", png(RED)), ("c.png", b"nothing")):
+        box.drop.hand_over(name, content)
+    assert len(box.attached) == 2 and "2 pictures" in box._pending.value and "c.png" in box.drop.problem
     ask(box, "两个?")
     ask(box, "还有?")
     assert [message["content"].count("<image>") for message in box.chat.messages] == [2, 0, 0, 0]
     assert len(box.chat.images) == 2 and box.attached == [] and box._past.value.count("<img ") == 2
 
 
+def test_a_picture_added_during_an_answer_waits_for_the_next_question(tiny):
+    box = chat_box(tiny, max_new_tokens=4)
+    box.drop.hand_over("first.png", png(RED))
+    later = [png(RED)]
+    box._live.observe(lambda change: later and box.drop.hand_over("next.png", later.pop()), "value")
+    ask(box, "几只?")
+    assert len(box.chat.images) == 1 and len(box.attached) == 1 and not box.detach.disabled
+    ask(box, "还有?")
+    assert len(box.chat.images) == 2 and box.attached == []
+
+
 def test_pictures_can_be_removed_before_they_are_sent(tiny):
     box = chat_box(tiny)
-    box.upload.value = uploaded(("a.png", png()))
+    box.drop.hand_over("a.png", png(RED))
     box.detach.click()
     assert box.attached == [] and box._pending.value == "" and box.detach.disabled
 

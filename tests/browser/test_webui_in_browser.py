@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import SCREENSHOTS
+from watched_page import SCREENSHOTS
 from PIL import Image, ImageDraw
 from watched_page import WINDOW, watched_page
 
