@@ -38,7 +38,9 @@ lab: $(STAMP)  ## open JupyterLab on notebooks/ (prints the address; opens a bro
 
 chat: $(STAMP)  ## open a web page to talk to the model, and to the tuned ones that notebook 05 has left
 	@flags=()
-	if [ -z "$${CI:-}" ] && { [ "$$(uname -s)" != Linux ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; }; then flags+=(--open); fi
+	if [ -z "$${CI:-}" ] && { [ "$$(uname -s)" != Linux ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ]; }; then
+	    flags+=(--open)
+	fi
 	exec $(IN_VENV) -m course_lib webui "$${flags[@]}"
 
 run: $(STAMP)  ## execute every notebook in order: executed copies and report.html under build/
@@ -48,11 +50,13 @@ notebooks: $(STAMP)  ## execute every notebook in place, as they are kept in the
 	@$(IN_VENV) -m course_lib.course_run --in-place
 
 # The outputs kept in the notebooks are the small model's, so the notebooks are compared with that one.
-test: $(STAMP)  ## pytest, and every cell of the notebooks compared with the output kept in it
+test: $(STAMP)  ## pytest, every cell of the notebooks compared with the output kept in it, and all in a real browser
 	@unset COURSE_MODEL COURSE_DATA
 	export OMP_NUM_THREADS=$$(( $$(nproc) > $(WORKERS) ? $$(nproc) / $(WORKERS) : 1 ))
 	$(IN_VENV) -m pytest --nbval --nbval-current-env --nbval-kernel-startup-timeout=300 notebooks/[0-9]*.ipynb tests \
-	    -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	    --ignore tests/browser -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+	# Afterwards, as notebooks 05 to 07 then find the runs that were trained above.
+	$(IN_VENV) -m pytest tests/browser -n $(WORKERS) --dist loadgroup
 
 env:  ## build the environment, or mend it
 $(STAMP) env: requirements.lock pyproject.toml

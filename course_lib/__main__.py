@@ -206,7 +206,7 @@ def main() -> None:
     """Run a command; a mistake in what it was given is told in plain words with exit code 2, not as a traceback."""
     try:
         app()
-    except (OSError, ValueError, ArithmeticError) as mistake:
+    except (OSError, ValueError, ArithmeticError, RuntimeError) as mistake:
         raised_in = traceback.extract_tb(mistake.__traceback__)[-1].filename
         # A library's own ValueError is no mistake in the input that we know how to explain: let it be seen whole.
         if not isinstance(mistake, OSError) and Path(__file__).parent not in Path(raised_in).parents:

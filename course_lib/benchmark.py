@@ -129,7 +129,7 @@ def benchmark_command(
     from course_lib.settings import ROOT
     from course_lib.tokenizer import load_tokenizer
 
-    engines = [default_engine() if name == "auto" else name for name in engines]
+    engines = [default_engine(model) if name == "auto" else name for name in engines]
     tokenizer, conversations = load_tokenizer(model), held_out_questions(questions)
     speeds = []
     for name in engines:

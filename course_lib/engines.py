@@ -17,20 +17,22 @@ ENGINES = {
 }
 
 
-def default_engine() -> str:
-    """What "auto" means on this machine."""
-    return "lmdeploy-server" if pick_device()[0].type == "cuda" else "transformers"
+def default_engine(model: Path) -> str:
+    """What "auto" means for a checkpoint on this machine."""
+    from course_lib.lmdeploy_folder import is_served
+
+    return "lmdeploy-server" if pick_device()[0].type == "cuda" and is_served(model) else "transformers"
 
 
 def open_engine(model: str | Path | None = None, engine: str = "auto", **settings: Any) -> Engine:
     """The engine named (see ENGINES) with the checkpoint in the folder `model` (None: the course's model).
 
-    "auto" is lmdeploy's server where there is a CUDA GPU, and transformers elsewhere. `settings` are those of the engine:
+    "auto" is lmdeploy's server where there is a CUDA GPU and lmdeploy knows the checkpoint's kind, else transformers. `settings` are those of the engine:
     `load_checkpoint`'s, `LMDeployEngine`'s, `LMDeployServer`'s. Use it in a `with`, so that its memory comes back.
     """
-    if engine == "auto":
-        engine = default_engine()
     folder = model_folder() if model is None else Path(model)
+    if engine == "auto":
+        engine = default_engine(folder)
     if engine == "transformers":
         from course_lib.checkpoint import load_checkpoint
 

@@ -41,6 +41,11 @@ def link_checkpoint(folder: str | Path, place: Path) -> ModelSpec:
     return spec
 
 
+def is_served(folder: str | Path) -> bool:
+    """Whether lmdeploy reads a checkpoint of this kind as this kit does. Raises CheckpointError."""
+    return _known(load_spec(folder)[1])
+
+
 def choose_backend(folder: str | Path, backend: str = "auto") -> str:
     """"turbomind" or "pytorch": what is asked for, or for "auto" TurboMind where it is built and has kernels.
 
@@ -84,12 +89,16 @@ def memory_advice(text: str) -> str:
 
 
 def _check_layout(folder: str | Path, spec: ModelSpec) -> None:
-    if spec.layout != "internvl_chat" or spec.ps_version != "v2":
+    if not _known(spec):
         what = "ps_version v1" if spec.layout == "internvl_chat" else "transformers' own layout"
         raise ValueError(
             f"{folder} has {what}: lmdeploy would make other prompts or visual tokens from it than this kit; "
             "use engine='transformers'"
         )
+
+
+def _known(spec: ModelSpec) -> bool:
+    return spec.layout == "internvl_chat" and spec.ps_version == "v2"
 
 
 def _dtype(spec: ModelSpec) -> str:

@@ -139,7 +139,7 @@ def serve_page(
         blocks = build(page)
         try:
             _, address, _ = blocks.launch(
-                server_name=HOST, server_port=port, share=False, prevent_thread_lock=True, quiet=True,
+                server_name=HOST, server_port=port, share=False, inline=False, prevent_thread_lock=True, quiet=True,
                 inbrowser=open_browser, max_file_size=max_megabytes * 2**20, footer_links=[], run_history=False,
                 enable_monitoring=False, mcp_server=False, pwa=False, ssr_mode=False, root_path=root_path, theme=THEME,
                 css=CSS, js=script(page.limits), allowed_paths=[str(example.picture) for example in page.examples],

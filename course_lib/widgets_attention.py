@@ -59,6 +59,7 @@ class AttentionExplorer(Interactive):
             control.observe(lambda _: self._show(), names="value")
         options = row(self.relative, *[self.picture] * (len(self._images) > 1))
         self.box = ipywidgets.VBox([self.buttons, self.slider, options, self._status, self._view])
+        self.box.add_class("course-attention-explorer")
         self.static = self._static()
         self._show()
 

@@ -109,6 +109,7 @@ class MemoryCalculator(Interactive):
             row(self.model, self.method, self.precision), self.rank, row(self.head, self.checkpointing),
             self.batch, self.tiles, self.text, self.answer, self._status, self._view,
         ])  # fmt: skip
+        self.box.add_class("course-memory-calculator")
         self._show()
 
     @property

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from course_lib.__main__ import main
-from course_lib.settings import ROOT
+from course_lib.checkpoint import load_checkpoint
+from course_lib.settings import ROOT, pick_device
 
-COMMANDS = ("doctor", "train", "merge", "evaluate")
+COMMANDS = ("doctor", "train", "merge", "evaluate", "chat", "webui", "benchmark")
 JOKES = ("再等五分钟。", "我没睡，我在思考。")
 
 
@@ -104,11 +105,31 @@ def test_train_merge_evaluate_on_a_random_model(course, tmp_path, data, tiny_fol
         (("evaluate", "food", "--data", "nowhere"), "nowhere"),
         (("evaluate", "food", "--limit", "0"), "limit"),
         (("merge", "nowhere", "--out", "x"), "nowhere"),
+        (("chat", "--engine", "vllm"), "lmdeploy-server"),
+        (("chat", "--model", "nowhere"), "nowhere"),
+        (("webui", "--tuned", "nowhere"), "nowhere"),
+        (("benchmark", "--engine", "vllm"), "lmdeploy-server"),
         (("bake",), "bake"),
     ],
 )
 def test_a_mistake_is_told_in_plain_words(course, arguments, words):
     assert_told(course(*arguments), words)
+
+
+@pytest.mark.skipif(pick_device()[0].type == "cuda", reason="what happens without a GPU")
+def test_lmdeploy_without_a_gpu_is_told_what_to_use(course):
+    assert_told(course("chat", "--engine", "lmdeploy-server"), "engine='transformers'")
+
+
+def test_a_chat_and_a_benchmark_on_a_random_model(course, tiny_folder, monkeypatch, tmp_path):
+    typed = iter(["hi", "/quit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    done = course("chat", "--model", tiny_folder, "--engine", "transformers", "--max-new-tokens", 4)
+    answer = load_checkpoint(tiny_folder, device="cpu").answer("hi", max_new_tokens=4)
+    assert done.returncode == 0 and done.stdout.splitlines()[-1] == answer
+    done = course("benchmark", "--model", tiny_folder, "--engine", "transformers", "--questions", 2, "--batch", 2,
+                  "--max-new-tokens", 2, "--out", tmp_path / "speed.json")  # fmt: skip
+    assert done.returncode == 0 and "2 of 2" in done.stdout and (tmp_path / "speed.json").is_file()
 
 
 def test_broken_records_are_listed_before_anything_starts(course, tmp_path, data, tiny_folder):

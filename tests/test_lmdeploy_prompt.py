@@ -16,7 +16,7 @@ import torch
 from course_lib.checkpoint import load_spec, save_checkpoint
 from course_lib.conversation import encode_example
 from course_lib.lmdeploy_config import ServedConfig, register
-from course_lib.lmdeploy_folder import BACKENDS, choose_backend, link_checkpoint
+from course_lib.lmdeploy_folder import BACKENDS, choose_backend, is_served, link_checkpoint
 from course_lib.lmdeploy_messages import to_lmdeploy
 from course_lib.lmdeploy_reader import LMDeployReader
 from course_lib.sampling import Sampling
@@ -254,6 +254,7 @@ def test_layouts_that_lmdeploy_reads_otherwise_are_refused(tiny_folder, tmp_path
     for refuse in (lambda: link_checkpoint(folder, tmp_path), lambda: choose_backend(folder)):
         with pytest.raises(ValueError, match="ps_version v1.*engine='transformers'"):
             refuse()
+    assert is_served(tiny_folder) and not is_served(folder)  # so open_engine's "auto" takes transformers
 
 
 # The backend, and what it reads

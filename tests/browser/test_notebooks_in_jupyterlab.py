@@ -22,11 +22,21 @@ from course_lib.course_run import numbered_notebooks
 from course_lib.settings import pick_device
 
 AN_HOUR = 3600
+
+
+def params(paths: list[Path]) -> list:
+    """A parameter a notebook. All tests of one run in the same worker, one after another: they share its run."""
+    return [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem)) for path in paths]
+
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PATHS = numbered_notebooks()
-WITH_EXPLORER, WITH_VOTE, WITH_CHAT = (
+WITH_EXPLORER, WITH_VOTE, WITH_CHAT, WITH_ATTENTION, WITH_CALCULATOR, WITH_STEPPER = (
     [path for path in PATHS if f"{widget}(" in path.read_text(encoding="utf-8")]
-    for widget in ("tiling_explorer", "blind_vote", "chat_box")
+    for widget in (
+        "tiling_explorer", "blind_vote", "chat_box", "attention_explorer", "memory_calculator",
+        "space_to_depth_stepper",
+    )
 )
 pytestmark = pytest.mark.timeout(AN_HOUR)
 
@@ -47,7 +57,7 @@ class Ran:
         return [cell for cell in self.saved.cells if cell.cell_type == "code"]
 
 
-@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=params(PATHS))
 def ran(request: pytest.FixtureRequest, browser, jupyterlab: JupyterLab) -> Iterator[Ran]:
     """Run All Cells in a copy of the notebook; tests of the same notebook, wherever they stand, share it."""
     source = request.param
@@ -109,14 +119,14 @@ def test_every_widget_is_drawn(ran):
             )
     expect(page.get_by_text("Loading widget")).to_have_count(0, timeout=PATIENCE)
     assert page.get_by_text("Error displaying widget").count() == 0
-    assert any(sent) or ran.source not in {*WITH_EXPLORER, *WITH_VOTE, *WITH_CHAT}
+    assert any(sent) or ran.source not in {*WITH_EXPLORER, *WITH_VOTE, *WITH_CHAT, *WITH_ATTENTION, *WITH_CALCULATOR}
 
 
 def test_no_script_fails_and_nothing_is_fetched_from_elsewhere(ran):
     assert (ran.watch.errors, ran.watch.outside) == ([], [])
 
 
-@pytest.mark.parametrize("ran", WITH_EXPLORER, indirect=True, ids=lambda path: path.stem)
+@pytest.mark.parametrize("ran", params(WITH_EXPLORER), indirect=True)
 def test_the_tiling_explorers_slider_obeys_the_keyboard_and_the_picture_follows(ran):
     cell = ran.notebook.cell("tiling_explorer(")
     handle = cell.locator(".widget-slider").filter(has_text="max tiles").get_by_role("slider")
@@ -131,7 +141,7 @@ def test_the_tiling_explorers_slider_obeys_the_keyboard_and_the_picture_follows(
     assert (at_12[0], at_1[0]) == (13 * 256, 256)
 
 
-@pytest.mark.parametrize("ran", WITH_EXPLORER, indirect=True, ids=lambda path: path.stem)
+@pytest.mark.parametrize("ran", params(WITH_EXPLORER), indirect=True)
 def test_the_tiling_explorer_takes_a_picture_of_the_learners_own(ran, tmp_path):
     cell = ran.notebook.cell("tiling_explorer(")
     before = seen_in(cell, "512 x 600 px")
@@ -153,7 +163,7 @@ def seen_in(cell, words):
     return int(tokens[1]), output.get_by_role("img").first.get_attribute("src", timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("ran", WITH_VOTE, indirect=True, ids=lambda path: path.stem)
+@pytest.mark.parametrize("ran", params(WITH_VOTE), indirect=True)
 def test_votes_are_cast_with_keys_and_clicks_and_taken_back_and_the_kernel_has_them(ran):
     from playwright.sync_api import expect
 
@@ -192,7 +202,7 @@ def test_votes_are_cast_with_keys_and_clicks_and_taken_back_and_the_kernel_has_t
     expect(score.locator(".jp-OutputArea")).to_contain_text(f"votes so far: {total} of {total}", timeout=PATIENCE)
 
 
-@pytest.mark.parametrize("ran", WITH_CHAT, indirect=True, ids=lambda path: path.stem)
+@pytest.mark.parametrize("ran", params(WITH_CHAT), indirect=True)
 def test_questions_typed_into_the_chat_box_are_answered_piece_by_piece(ran):
     chat = ChatPage(ran.notebook.page.locator(".course-chat-box").first)
     for question in ("请描述这张图片。", "Where is it?"):
@@ -200,3 +210,46 @@ def test_questions_typed_into_the_chat_box_are_answered_piece_by_piece(ran):
         answer = chat.wait_for_end("The answer is complete.")
         assert growing() and all(answer.startswith(text) for text in growing()), (growing(), answer)
         assert chat.said()[-2:] == [("You", question), ("Model", answer)]
+
+
+@pytest.mark.parametrize("ran", params(WITH_ATTENTION), indirect=True)
+def test_another_word_has_another_heat(ran):
+    from playwright.sync_api import expect
+
+    box = ran.notebook.page.locator(".course-attention-explorer")
+    picture, status = box.get_by_role("img").first, box.get_by_role("status")
+    before, words = picture.get_attribute("src", timeout=PATIENCE), status.inner_text(timeout=PATIENCE)
+    box.get_by_role("slider").press("ArrowRight", timeout=PATIENCE)
+    expect(status).not_to_have_text(words, timeout=PATIENCE)
+    expect(picture).not_to_have_attribute("src", before, timeout=PATIENCE)
+    box.get_by_role("slider").press("ArrowLeft", timeout=PATIENCE)
+    expect(picture).to_have_attribute("src", before, timeout=PATIENCE)
+    box.evaluate("box => box.scrollIntoView({block: 'center'})")
+    ran.notebook.page.screenshot(path=SCREENSHOTS / "attention.png", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("ran", params(WITH_CALCULATOR), indirect=True)
+def test_fewer_records_at_a_time_need_less_memory(ran):
+    from playwright.sync_api import expect
+
+    box = ran.notebook.page.locator(".course-memory-calculator")
+    status = box.get_by_role("status")
+    before = status.inner_text(timeout=PATIENCE)
+    box.locator(".widget-slider").filter(has_text="records at a time").get_by_role("slider").press("Home", timeout=PATIENCE)
+    expect(status).not_to_have_text(before, timeout=PATIENCE)
+    needed = [float(re.search(r"[\d.]+(?= GiB)", text)[0]) for text in (before, status.inner_text(timeout=PATIENCE))]
+    assert needed[1] < needed[0]
+
+
+@pytest.mark.parametrize("ran", params(WITH_STEPPER), indirect=True)
+def test_the_stepper_goes_on_and_back_by_keyboard(ran):
+    from playwright.sync_api import expect
+
+    box = ran.notebook.page.locator(".course-shuffle-stepper")
+    onward, back, status = (box.get_by_role("button", name="Next"), box.get_by_role("button", name="Back"),
+                            box.get_by_role("status").first)  # fmt: skip
+    words = status.inner_text(timeout=PATIENCE)
+    onward.press("Enter", timeout=PATIENCE)
+    expect(status).not_to_have_text(words, timeout=PATIENCE)
+    back.press("Enter", timeout=PATIENCE)
+    expect(status).to_have_text(words, timeout=PATIENCE)
