@@ -156,7 +156,7 @@ def webui(
     model: Model = None,
     tuned: Annotated[
         list[Path] | None,
-        typer.Option(help="a tuned model to answer beside it: a merged checkpoint, a run or an adapter; may be repeated"),
+        typer.Option(help="a tuned model beside it: a merged checkpoint, a run or an adapter; may be repeated"),
     ] = None,
     base_only: Annotated[bool, typer.Option("--base-only", help="do not look for tuned models in runs/")] = False,
     engine: Engine = "auto",

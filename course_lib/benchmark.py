@@ -131,13 +131,17 @@ def benchmark_command(
 
     engines = [default_engine(model) if name == "auto" else name for name in engines]
     tokenizer, conversations = load_tokenizer(model), held_out_questions(questions)
+
+    def count(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
     speeds = []
     for name in engines:
         with open_engine(model, name, **({} if name == "transformers" else {"backend": backend})) as engine:
             for batch in batches:
                 speeds.append(measure_speed(
-                    engine, conversations, count=lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"]),
-                    batch_size=batch, sampling=Sampling(max_new_tokens), progress=True,
+                    engine, conversations, count=count, batch_size=batch, sampling=Sampling(max_new_tokens),
+                    progress=True,
                 ))  # fmt: skip
     if out is not None:
         shown = model.relative_to(ROOT) if model.is_relative_to(ROOT) else model.name

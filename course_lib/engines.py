@@ -27,8 +27,9 @@ def default_engine(model: Path) -> str:
 def open_engine(model: str | Path | None = None, engine: str = "auto", **settings: Any) -> Engine:
     """The engine named (see ENGINES) with the checkpoint in the folder `model` (None: the course's model).
 
-    "auto" is lmdeploy's server where there is a CUDA GPU and lmdeploy knows the checkpoint's kind, else transformers. `settings` are those of the engine:
-    `load_checkpoint`'s, `LMDeployEngine`'s, `LMDeployServer`'s. Use it in a `with`, so that its memory comes back.
+    "auto" is lmdeploy's server where there is a CUDA GPU and lmdeploy knows the checkpoint's kind, else transformers.
+    `settings` are the engine's own: `load_checkpoint`'s, `LMDeployEngine`'s, `LMDeployServer`'s. Use it in a `with`, so
+    that its memory comes back.
     """
     folder = model_folder() if model is None else Path(model)
     if engine == "auto":

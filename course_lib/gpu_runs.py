@@ -82,6 +82,15 @@ def row_of(run: GpuRun, done: Run, model: Path) -> dict[str, object]:
     }
 
 
+def random_2b(work: Path) -> Path:
+    """The folder of a random-weight InternVL2-2B under `work`, written if it is not there."""
+    model = work / "random-2b"
+    if not (model / "config.json").is_file():  # it is written last but for the tokenizer
+        command = [sys.executable, "-m", "course_lib.checkpoint", str(model), "--size", "2b"]
+        subprocess.run(command, cwd=ROOT, check=True)
+    return model
+
+
 def main(
     out: Annotated[Path, typer.Option(help="folder for what is kept")],
     model: Annotated[Path | None, typer.Option(help="a checkpoint's folder; random 2B weights if not given")] = None,
@@ -91,11 +100,7 @@ def main(
     ] = "",
 ) -> None:
     """Measure memory and train on a CUDA GPU; go on where an earlier call ended."""
-    if model is None:
-        model = work / "random-2b"
-        if not (model / "config.json").is_file():  # it is written last but for the tokenizer
-            command = [sys.executable, "-m", "course_lib.checkpoint", str(model), "--size", "2b"]
-            subprocess.run(command, cwd=ROOT, check=True)
+    model = model or random_2b(work)
     out.mkdir(parents=True, exist_ok=True)
     if only in ("", "memory"):
         subprocess.run([sys.executable, "-m", "course_lib.gpu_memory", "--model", str(model), "--out",

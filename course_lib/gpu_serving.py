@@ -6,8 +6,6 @@ are both, how much memory does each hold, and does it come back?
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -19,6 +17,7 @@ import typer
 from course_lib.agreement import agreement
 from course_lib.benchmark import Speed, held_out_questions, measure_speed, stopwatch
 from course_lib.engines import open_engine
+from course_lib.gpu_runs import random_2b
 from course_lib.run_folder import machine, write_json
 from course_lib.sampling import Sampling
 from course_lib.settings import ROOT
@@ -65,7 +64,8 @@ def compare(model: Path, batches: list[int], questions: int, backend: str, cache
     lmdeploy = {"backend": backend, "cache_fraction": cache_fraction}
     # lmdeploy in this process comes last: CUDA keeps some of its memory until the process ends.
     for engine in ("transformers", "lmdeploy-server", "lmdeploy"):
-        row, ids = measure(model, engine, conversations, batches, sampling, **({} if engine == "transformers" else lmdeploy))
+        options = {} if engine == "transformers" else lmdeploy
+        row, ids = measure(model, engine, conversations, batches, sampling, **options)
         first = first or row["speeds"][0]
         rows.append(row | {"speeds": [figures_of(speed, first) for speed in row["speeds"]]})
         print(rows[-1], flush=True)
@@ -79,8 +79,8 @@ def compare(model: Path, batches: list[int], questions: int, backend: str, cache
 def figures_of(speed: Speed, first: Speed) -> dict[str, Any]:
     """What is kept of a measurement; the answers themselves only as how many equal those of the first one."""
     return {
-        "at once": speed.batch, "answers": len(speed.answers), "tokens": speed.tokens, "seconds": round(speed.seconds, 2),
-        "first token": round(speed.first_token, 3),
+        "at once": speed.batch, "answers": len(speed.answers), "tokens": speed.tokens,
+        "seconds": round(speed.seconds, 2), "first token": round(speed.first_token, 3),
         "same answers": sum(a == b for a, b in zip(speed.answers, first.answers, strict=True)),
     }  # fmt: skip
 
@@ -95,12 +95,7 @@ def main(
     cache_fraction: Annotated[float, typer.Option(help="of the free memory, for lmdeploy's keys and values")] = 0.1,
 ) -> None:
     """Compare both engines on a CUDA GPU."""
-    if large is None:
-        large = work / "random-2b"
-        if not (large / "config.json").is_file():  # it is written last but for the tokenizer
-            command = [sys.executable, "-m", "course_lib.checkpoint", str(large), "--size", "2b"]
-            subprocess.run(command, cwd=ROOT, check=True)
-    models = (ROOT / "data" / "internvl-mini", large)
+    models = (ROOT / "data" / "internvl-mini", large or random_2b(work))
     report = {
         "date": date.today().isoformat(), "machine": machine(), "backend": backend,
         "versions": {name: version(name) for name in ("torch", "transformers", "lmdeploy")},

@@ -29,7 +29,8 @@ class KeptCache:
     @property
     def bytes(self) -> int:
         """Memory of the keys and values."""
-        return sum(part.nbytes for layer in (self.past.layers if self.past else ()) for part in (layer.keys, layer.values))
+        layers = self.past.layers if self.past else ()
+        return sum(part.nbytes for layer in layers for part in (layer.keys, layer.values))
 
     def clear(self) -> None:
         """Forget everything."""
@@ -38,7 +39,7 @@ class KeptCache:
     def rest_of(
         self, inputs: Mapping[str, torch.Tensor], image_token_id: int, tokens_per_tile: int
     ) -> dict[str, torch.Tensor]:
-        """What of a prompt (`input_ids` `[1, n]`, `pixel_values`) the model has still to see; the cache is cut to suit."""
+        """What of a prompt (`input_ids` `[1, n]`, `pixel_values`) the model has still to see; the cache is cut to fit."""
         ids, tiles = inputs["input_ids"][0].tolist(), inputs.get("pixel_values")
         places = [place for place, token in enumerate(ids) if token == image_token_id][::tokens_per_tile]  # by tile
         common = self._common(ids, tiles, places)

@@ -6,7 +6,6 @@ import atexit
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import psutil
 
 from course_lib.lmdeploy_engine import check_fraction
 from course_lib.lmdeploy_folder import choose_backend, link_checkpoint, memory_advice, require_gpu
+from course_lib.ports import HOST, free_port, require_free
 from course_lib.server_engine import ServerEngine, local_client
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from openai import OpenAI
 
-HOST = "127.0.0.1"  # this machine only; lmdeploy's own default is the whole network
 LOG_LINES = 15  # of the log, in an error
 PATIENCE = 20  # seconds between asking a process to end and ending it
 
@@ -36,8 +35,8 @@ PATIENCE = 20  # seconds between asking a process to end and ending it
 class LMDeployServer:
     """The checkpoint in `folder`, served at `url` while a `with` lasts. `port` None is a free one.
 
-    `log` is the server's log file (None: one in the folder for temporary files). RuntimeError without a GPU, where the
-    port is taken, or where the server does not answer within `timeout` seconds; the log's path is in every error.
+    `log` is the server's log file (None: one in the folder for temporary files). OSError where the port is
+    taken, RuntimeError without a GPU, or where the server ends or is not ready within `timeout` seconds: it names the log.
     """
 
     def __init__(
@@ -74,8 +73,8 @@ class LMDeployServer:
     def start(self) -> Self:
         """Start the server and wait until it answers. Whoever calls this calls `stop`; a `with` does both."""
         require_gpu()
-        self.port = self.port or _free_port()
-        _check_port(self.port)
+        self.port = self.port or free_port()
+        require_free(self.port)
         self._place = tempfile.TemporaryDirectory(prefix="course-lmdeploy-")
         try:
             link_checkpoint(self.folder, Path(self._place.name))
@@ -168,31 +167,6 @@ class LMDeployServer:
 def serve(folder: str | Path, **settings: Any) -> ServerEngine:
     """Start a server (settings as `LMDeployServer`'s) and return it as an engine; closing that stops the server."""
     return ServerEngine(LMDeployServer(folder, **settings).start(), owns_server=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind((HOST, 0))
-        return found.getsockname()[1]
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port is free at once when its server has ended
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise RuntimeError(
-                f"port {port} is taken{_by_whom(port)}: "
-                "end that program, give another port, or leave it out for a free one"
-            ) from error
-
-
-def _by_whom(port: int) -> str:
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
-            return f" by process {connection.pid} ({' '.join(psutil.Process(connection.pid).cmdline())[:120]})"
-    return ""
 
 
 def _healthy(port: int) -> bool:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from course_lib.chat import Chat
 
-HELP = "/image FILE adds a picture to your next question, /clear begins anew, /quit (or Ctrl-D) ends; Ctrl-C stops an answer"
+HELP = (
+    "/image FILE adds a picture to your next question, /clear begins anew, /quit (or Ctrl-D) ends; Ctrl-C stops an "
+    "answer"
+)
 
 
 def converse(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -13,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from course_lib.ports import HOST, require_free
 from course_lib.settings import model_folder, pick_device
 
 if TYPE_CHECKING:
     from course_lib.engine import Engine
     from course_lib.webui_speakers import Model
 
-HOST = "127.0.0.1"  # this machine only
 PORTS = range(7860, 7960)  # the first free one, if none is asked for
 TASKS = ("food", "meme")
 ENGINES_AT_ONCE = {"lmdeploy server": 4}  # questions that an engine bears at a time; 1 for those in this process
@@ -121,7 +120,8 @@ def serve_page(
 
     What visitors upload is in a folder of this process that only its user can read, and goes with it.
     """
-    require_free(port)
+    if port is not None:
+        require_free(port)
     with tempfile.TemporaryDirectory(prefix="course-webui-") as temporary, _uploads_in(Path(temporary, "uploads")):
         from course_lib.webui_blocks import build
         from course_lib.webui_examples import examples
@@ -167,21 +167,6 @@ def about(engine: Engine) -> str:
     return f"{engine.name}, {getattr(engine, 'device', pick_device()[0])}"
 
 
-def require_free(port: int | None) -> None:
-    """Raises OSError that names the port and what to do, if another program has it."""
-    if port is None:
-        return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just given back is free
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise OSError(
-                f"port {port} of {HOST} cannot be used ({error.strerror}): end the program that has it, give another "
-                "port, or none, and a free one is taken"
-            ) from error
-
-
 def launch(
     model: Path | str | None = None, *, tuned: Sequence[Path | str] | None = None, engine: str = "auto",
     port: int | None = None, max_megabytes: int = 10, max_megapixels: int = 50, root_path: str | None = None,
@@ -192,7 +177,8 @@ def launch(
     `tuned`: folders of merged checkpoints, runs or adapters to answer beside the `model` (None: the course's); None:
     the course's own runs, where they are finished; empty: none. Raises ValueError and OSError.
     """
-    require_free(port)  # before the long load
+    if port is not None:
+        require_free(port)  # before the long load
     base = model_folder() if model is None else Path(model)
     chosen = course_runs(base) if tuned is None else [resolve_tuned(Path(folder)) for folder in tuned]
     if tuned is None and not chosen:

@@ -46,8 +46,9 @@ def test_the_command_asks_both_tasks_and_writes_what_it_saw(tmp_path):
     from course_lib.settings import ROOT
 
     mini = ROOT / "data" / "internvl-mini"
-    speeds = benchmark_command(mini, ["transformers"], questions=4, batches=(4,), max_new_tokens=3, out=tmp_path / "b.json")
-    about, read = read_speeds(tmp_path / "b.json")
+    out = tmp_path / "b.json"
+    speeds = benchmark_command(mini, ["transformers"], questions=4, batches=(4,), max_new_tokens=3, out=out)
+    about, read = read_speeds(out)
     assert read == speeds and about["model"] == "data/internvl-mini" and about["machine"]
     folders = {images[0].parent.parent.name for _, images in held_out_questions(4)}
     assert folders == {"food", "meme"}

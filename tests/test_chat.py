@@ -63,8 +63,10 @@ def test_clear_forgets_turns_pictures_and_keys(tiny):
     assert chat.ask("hi", picture(), max_new_tokens=3) == before
 
 
-TURNS = [("hi 你好", picture()), ("and?", None), ("another", picture(56, 168, seed=1)), ("two", [picture(56, 56, 2), picture(56, 56, 3)]),
-         ("last", None)]  # fmt: skip
+TURNS = [
+    ("hi 你好", picture()), ("and?", None), ("another", picture(56, 168, seed=1)),
+    ("two", [picture(56, 56, 2), picture(56, 56, 3)]), ("last", None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 1.5, "top_k": 50, "seed": 5}])
@@ -80,12 +82,14 @@ def test_kept_keys_and_values_change_no_answer(tiny, sampling):
 
 def test_only_what_is_new_goes_through_the_model(tiny):
     """Counted where it counts: the rows that enter the language model, and the tiles that enter the vision tower."""
-    rows, tiles = [], []
+    rows, tiles, inner = [], [], tiny.model.model
+
+    def count_tiles(_, args, kwargs):
+        tiles.append(len(kwargs["pixel_values"] if "pixel_values" in kwargs else args[0]))
+
     hooks = [
-        tiny.model.model.language_model.layers[0].register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0].shape[1])),
-        tiny.model.model.vision_tower.register_forward_pre_hook(
-            lambda _, args, kwargs: tiles.append(len(kwargs.get("pixel_values", args[0] if args else ()))), with_kwargs=True
-        ),
+        inner.language_model.layers[0].register_forward_pre_hook(lambda _, inputs: rows.append(inputs[0].shape[1])),
+        inner.vision_tower.register_forward_pre_hook(count_tiles, with_kwargs=True),
     ]
     chat = tiny.chat()
     try:

@@ -18,7 +18,8 @@ def test_a_stream_adds_up_to_the_text_without_the_space_around_it(tiny):
 
 
 @pytest.mark.parametrize(("stop", "left"), [
-    (("wo\nt",), "one t"), (("\n",), "one two"), (("three", "two"), "one"), (("one",), ""), (("four",), "one two\nthree"),
+    (("wo\nt",), "one t"), (("\n",), "one two"), (("three", "two"), "one"), (("one",), ""),
+    (("four",), "one two\nthree"),
 ])  # fmt: skip
 def test_a_stream_ends_before_a_stop_text_and_shows_nothing_of_it(tiny, stop, left):
     assert "".join(pieces(tiny, "one two\nthree", stop)) == left

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 
@@ -43,7 +45,7 @@ def test_the_distribution_is_that_of_transformers(temperature, top_p, top_k):
     ({"stop": ("",)}, "stop must"),
 ])  # fmt: skip
 def test_meaningless_sampling_is_refused_before_the_model_runs(tiny, sampling, message):
-    for call in (Sampling, lambda **options: tiny.stream("hi", **options), lambda **options: tiny.chat().ask("hi", **options),
-                 lambda **options: tiny.answer_batch(["hi"], [None], **options)):  # fmt: skip
+    calls = (Sampling, partial(tiny.stream, "hi"), partial(tiny.chat().ask, "hi"), partial(tiny.answer_batch, ["hi"], [None]))
+    for call in calls:
         with pytest.raises(ValueError, match=message):
             call(**sampling)

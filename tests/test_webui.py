@@ -23,6 +23,7 @@ from course_lib import webui
 from course_lib.chat import Chat
 from course_lib.checkpoint import load_spec
 from course_lib.run_folder import Run
+from course_lib.ports import require_free
 from course_lib.sampling import Sampling
 from course_lib.webui_pictures import Limits, accept_picture
 from course_lib.webui_speakers import KeptLimit, Model, Speakers, Wish, make_room, with_marks
@@ -347,7 +348,7 @@ def test_the_page_closes_its_port_and_deletes_what_was_uploaded(models, tmp_path
             visitor.ask("what?", [picture(tmp_path)])
         assert any(uploads.rglob("*.png")) and uploads.parent.stat().st_mode & 0o077 == 0
     assert not uploads.parent.exists()
-    webui.require_free(int(address.rstrip("/").rsplit(":", 1)[1]))
+    require_free(int(address.rstrip("/").rsplit(":", 1)[1]))
 
 
 # Without a server

@@ -61,7 +61,7 @@ def jupyterlab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `--dist loadgroup`, tests of one file share a worker and its servers, or of one notebook, where marked so."""
+    """Under `--dist loadgroup`, the tests of one file share a worker and its servers; or of a notebook, if marked so."""
     for item in items:
         if item.path.parent == Path(__file__).parent and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -235,7 +235,8 @@ def test_fewer_records_at_a_time_need_less_memory(ran):
     box = ran.notebook.page.locator(".course-memory-calculator")
     status = box.get_by_role("status")
     before = status.inner_text(timeout=PATIENCE)
-    box.locator(".widget-slider").filter(has_text="records at a time").get_by_role("slider").press("Home", timeout=PATIENCE)
+    records = box.locator(".widget-slider").filter(has_text="records at a time")
+    records.get_by_role("slider").press("Home", timeout=PATIENCE)
     expect(status).not_to_have_text(before, timeout=PATIENCE)
     needed = [float(re.search(r"[\d.]+(?= GiB)", text)[0]) for text in (before, status.inner_text(timeout=PATIENCE))]
     assert needed[1] < needed[0]
