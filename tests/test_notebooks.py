@@ -56,7 +56,7 @@ def prose(notebook):
 
 
 def test_the_course_is_complete():
-    assert [path.name[:2] for path in PATHS][:8] == [f"{number:02}" for number in range(8)]
+    assert [path.name[:2] for path in PATHS] == [f"{number:02}" for number in range(9)]
 
 
 def test_it_is_valid_and_normalised(notebook):
