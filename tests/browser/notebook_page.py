@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ class CellSeen:
 
 
 def copy_without_outputs(source: Path, folder: Path, *, gpu: bool) -> Path:
-    """A copy to run in the browser: all that it will show is of that run. Cells that the tests skip become a remark."""
+    """A copy to run in the browser: what its cells show is of that run. Cells that the tests skip become a remark."""
     notebook = nbformat.read(source, as_version=4)
     for number, cell in enumerate(notebook.cells):
         left_out = NOT_RUN & set(cell.metadata.get("tags", ())) - ({"gpu"} if gpu else set())
@@ -58,6 +59,8 @@ def copy_without_outputs(source: Path, folder: Path, *, gpu: bool) -> Path:
             notebook.cells[number] = nbformat.v4.new_markdown_cell(text, id=cell.id)
         elif cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    for picture in source.parent.glob("*.png"):  # that its text shows
+        shutil.copy(picture, folder)
     copy = folder / source.name
     nbformat.write(notebook, copy)
     return copy
