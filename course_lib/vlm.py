@@ -206,14 +206,15 @@ class VLM(Engine):
         answer_so_far: str = "",
         temperature: float = 1.0,
         top_p: float = 1.0,
+        top_k: int = 0,
     ) -> torch.Tensor:
         """Probabilities `[vocab]` of the token that would come next in the answer, float32 on the CPU. ValueError."""
-        Sampling(temperature=temperature, top_p=top_p)  # checks them
+        Sampling(temperature=temperature, top_p=top_p, top_k=top_k)  # checks them
         messages = [*history, {"role": "user", "content": question}]
         inputs = self.encode_prompt(messages, as_pictures(image), answer_so_far=answer_so_far)
         with torch.no_grad(), _evaluating(self.model):
             logits = self.model(**inputs, logits_to_keep=1).logits[0, -1]
-        return next_token_probabilities(logits, temperature, top_p).cpu()
+        return next_token_probabilities(logits, temperature, top_p, top_k).cpu()
 
     def close(self) -> None:
         """Let go of the weights, and give a GPU's memory back."""

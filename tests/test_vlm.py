@@ -113,6 +113,7 @@ def test_the_next_token_distribution_is_one_and_leads_where_greedy_goes(tiny):
     torch.testing.assert_close(probabilities.sum(), torch.tensor(1.0))
     first = tiny.tokenizer.decode([int(probabilities.argmax())]).strip()
     assert tiny.answer("hi", picture(), max_new_tokens=1) == first
+    assert (tiny.next_token_distribution("hi", picture(), top_k=3) > 0).sum() == 3
     after = tiny.next_token_distribution("hi", picture(), answer_so_far=first)
     assert not torch.equal(after, probabilities)
 
