@@ -15,6 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from course_lib.whole_files import require_whole_files
+
 THUMBNAIL = 160  # pixels on the longer side: about 6 kB a picture, so a grid of twelve stays under 100 kB
 BORDER = "1px solid #8a8f98"
 VERDICTS = {True: ("✓ right", "#0b6b3a"), False: ("✗ wrong", "#a11a1a")}
@@ -56,6 +58,7 @@ def open_picture(picture: Image.Image | Path | str) -> Image.Image:
     """An RGB image from a PIL image or a path; transparent pictures are laid on white."""
     if isinstance(picture, Image.Image):
         return _on_white(picture)
+    require_whole_files()
     with Image.open(picture) as opened:
         return _on_white(opened)
 

@@ -14,6 +14,7 @@ from course_lib.records import (
     Record, load_task, picture_problems, read_records, shared_pictures, split_by_picture,
 )  # fmt: skip
 from course_lib.tiling import choose_grid, tile_image, to_pixel_values
+from course_lib.whole_files import require_whole_files
 
 if TYPE_CHECKING:
     import torch
@@ -190,6 +191,7 @@ def load_pixels(path: Path, spec: ModelSpec, max_tiles: int | None = None) -> to
     from PIL import Image
 
     most = max_tiles or spec.max_tiles
+    require_whole_files()
     with Image.open(path) as image:
         tiles = tile_image(image, min_tiles=min(spec.min_tiles, most), max_tiles=most, tile_size=spec.tile_size,
                            thumbnail=spec.thumbnail)

@@ -12,6 +12,7 @@ from typing import Any
 
 from course_lib.data_problems import DataError, Problem, Reporter, shown
 from course_lib.record_layouts import parse
+from course_lib.whole_files import require_whole_files
 
 TASK_FILES = {
     "food": {"train": "sivqa_tidy.json", "test": "sivqa_test.json"},
@@ -189,6 +190,7 @@ def _picture_problem(path: Path) -> str:
 
     if not path.is_file():
         return f"no picture at {path}"
+    require_whole_files()
     try:
         with Image.open(path) as image:
             image.load()

@@ -35,8 +35,19 @@ def train_command(task: str | None, recipe: str | None, model: Path, data: Seque
         print(f"run folder       {folder}", flush=True)
     if dry_run:
         return None
-    return train(chosen, model, train_records, held_out_records, folder, resume=resume, overwrite=overwrite,
-                 deepspeed=deepspeed, train_on_foodieqa=train_on_foodieqa, callbacks=[LossPlot()])
+    run = train(chosen, model, train_records, held_out_records, folder, resume=resume, overwrite=overwrite,
+                deepspeed=deepspeed, train_on_foodieqa=train_on_foodieqa, callbacks=[LossPlot()])
+    _leave_group()
+    return run
+
+
+def _leave_group() -> None:
+    """Take leave of the other processes, if any: threads that still wait for them can abort Python as it ends."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def find_recipe(named: str | None, task: str | None, model: Path, settings: Sequence[str] = ()) -> Recipe:

@@ -20,6 +20,7 @@ from course_lib.engine import Engine, Messages, Picture
 from course_lib.kv_cache import KeptCache
 from course_lib.sampling import Sampling, next_token_probabilities
 from course_lib.tiling import tile_image, to_pixel_values
+from course_lib.whole_files import require_whole_files
 
 if TYPE_CHECKING:
     from transformers import InternVLForConditionalGeneration, PreTrainedTokenizerFast
@@ -228,6 +229,7 @@ def open_picture(picture: Picture) -> Image.Image:
     """A picture from a path (or as it is). Raises ValueError that names the file."""
     if isinstance(picture, Image.Image):
         return picture
+    require_whole_files()
     try:
         with Image.open(picture) as image:
             return image.convert("RGB")

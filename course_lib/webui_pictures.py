@@ -16,6 +16,7 @@ from course_lib.cards import open_picture, picture_html
 from course_lib.tile_view import with_grid
 from course_lib.tiling import choose_grid, tile_image
 from course_lib.webui_texts import TEXTS, Refused
+from course_lib.whole_files import require_whole_files
 
 if TYPE_CHECKING:
     from course_lib.vlm import ModelSpec
@@ -42,6 +43,7 @@ def accept_picture(file: Path | str, folder: Path, limits: Limits = Limits()) ->
     file = Path(file)
     if file.stat().st_size > limits.megabytes * 2**20:
         raise Refused("file_too_large", name=file.name, limit=limits.megabytes)
+    require_whole_files()
     try:
         picture = Image.open(file, formats=FORMATS)  # reads the header only
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:

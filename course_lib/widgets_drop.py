@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from traitlets import Bool, Int, Unicode
 
 from course_lib.cards import open_picture
+from course_lib.whole_files import require_whole_files
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -60,6 +61,7 @@ def read_picture(name: str, content: bytes) -> Image.Image:
     """The picture in a file's bytes, upright, RGB. Raises ValueError: which file, and what to do."""
     if len(content) > MOST_BYTES:
         raise ValueError(f"{name} has {len(content) / 2**20:.1f} MiB: save it smaller or as a JPEG ({RULE})")
+    require_whole_files()
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             width, height = opened.size
