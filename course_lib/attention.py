@@ -166,10 +166,8 @@ def as_tiles(weights: np.ndarray, vlm: VLM) -> np.ndarray:
 def tiled_pictures(vlm: VLM, images: Sequence[Image.Image], max_tiles: int | None = None) -> tuple[TiledPicture, ...]:
     """How `vlm` cuts each of the pictures."""
     spec, pictures, first = vlm.spec, [], 0
-    most = spec.max_tiles if max_tiles is None else max_tiles
     for image in images:
-        columns, rows = choose_grid(*image.size, min_tiles=min(spec.min_tiles, most), max_tiles=most,
-                                    tile_size=spec.tile_size)
+        columns, rows = choose_grid(*image.size, **spec.grid_settings(max_tiles))
         pictures.append(TiledPicture(*image.size, columns, rows, spec.thumbnail and columns * rows > 1, first))
         first += pictures[-1].tiles
     return tuple(pictures)

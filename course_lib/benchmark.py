@@ -16,6 +16,7 @@ from course_lib.sampling import Sampling
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerFast
 
     from course_lib.engine import Engine, Messages, Picture
     from course_lib.vlm import VLM
@@ -64,6 +65,11 @@ def measure_speed(
         answers = engine.answer_many(conversations, sampling, batch_size=batch_size, progress=progress)
     waits = sorted(seconds_to_first_piece(engine, *conversations[0]) for _ in range(3))
     return Speed(engine.name, batch_size, tuple(answers), sum(map(count, answers)), seconds(), waits[1])
+
+
+def token_counter(tokenizer: PreTrainedTokenizerFast) -> Callable[[str], int]:
+    """What says how many tokens a text has."""
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
 def seconds_to_first_piece(engine: Engine, messages: Messages, images: Sequence[Picture]) -> float:
@@ -130,11 +136,8 @@ def benchmark_command(
     from course_lib.tokenizer import load_tokenizer
 
     engines = [default_engine(model) if name == "auto" else name for name in engines]
-    tokenizer, conversations = load_tokenizer(model), held_out_questions(questions)
-
-    def count(text: str) -> int:
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
+    conversations = held_out_questions(questions)
+    count = token_counter(load_tokenizer(model))
     speeds = []
     for name in engines:
         with open_engine(model, name, **({} if name == "transformers" else {"backend": backend})) as engine:

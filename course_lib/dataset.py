@@ -13,7 +13,7 @@ from course_lib.data_problems import DataError, Problem
 from course_lib.records import (
     Record, load_task, picture_problems, read_records, shared_pictures, split_by_picture,
 )  # fmt: skip
-from course_lib.tiling import choose_grid, tile_image, to_pixel_values
+from course_lib.tiling import tile_image, to_pixel_values
 from course_lib.whole_files import require_whole_files
 
 if TYPE_CHECKING:
@@ -31,14 +31,10 @@ def tile_counts(record: Record, spec: ModelSpec, max_tiles: int | None = None) -
     """Tiles of each picture of a record, thumbnail included; reads the pictures' sizes only."""
     from PIL import Image
 
-    most = max_tiles or spec.max_tiles
     counts = []
     for path in record.images:
         with Image.open(path) as image:
-            width, height = image.size
-        columns, rows = choose_grid(width, height, min_tiles=min(spec.min_tiles, most), max_tiles=most,
-                                    tile_size=spec.tile_size)
-        counts.append(columns * rows + (spec.thumbnail and columns * rows > 1))
+            counts.append(spec.tile_count(*image.size, max_tiles or None))
     return counts
 
 
@@ -190,11 +186,9 @@ def load_pixels(path: Path, spec: ModelSpec, max_tiles: int | None = None) -> to
     """A picture file as float32 [tiles, 3, S, S]."""
     from PIL import Image
 
-    most = max_tiles or spec.max_tiles
     require_whole_files()
     with Image.open(path) as image:
-        tiles = tile_image(image, min_tiles=min(spec.min_tiles, most), max_tiles=most, tile_size=spec.tile_size,
-                           thumbnail=spec.thumbnail)
+        tiles = tile_image(image, **spec.grid_settings(max_tiles or None), thumbnail=spec.thumbnail)
     return to_pixel_values(tiles)
 
 

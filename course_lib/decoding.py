@@ -13,12 +13,22 @@ def decode_stream(
     tokens: Iterable[int], tokenizer: PreTrainedTokenizerFast, stop: Sequence[str] = ()
 ) -> Iterator[str]:
     """The text of `tokens`, piece by piece as they come, without space around it; it ends before a `stop` text."""
-    ids: list[int] = []
+
+    def texts() -> Iterator[str]:
+        ids: list[int] = []
+        for token in tokens:
+            ids.append(token)
+            # All tokens at once, each time: what a token adds depends on those around it (a space, half a character).
+            yield tokenizer.decode(ids, skip_special_tokens=True)
+
+    return shown_pieces(texts(), stop)
+
+
+def shown_pieces(texts: Iterable[str], stop: Sequence[str] = ()) -> Iterator[str]:
+    """What a growing text (each time the whole of it) shows anew, without space around it, up to a `stop` text."""
     sent = text = ""
-    for token in tokens:
-        ids.append(token)
-        # All tokens at once, each time: what a token adds depends on those around it (a space, half a character).
-        text, ended = cut_at_stop(tokenizer.decode(ids, skip_special_tokens=True).strip(), stop)
+    for text in texts:
+        text, ended = cut_at_stop(text.strip(), stop)
         if ended:
             break
         ready = text[: len(text) - _unfinished(text, stop)].rstrip()

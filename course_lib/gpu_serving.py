@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from course_lib.agreement import agreement
-from course_lib.benchmark import Speed, held_out_questions, measure_speed, stopwatch
+from course_lib.benchmark import Speed, held_out_questions, measure_speed, stopwatch, token_counter
 from course_lib.engines import open_engine
 from course_lib.gpu_runs import random_2b
 from course_lib.run_folder import machine, write_json
@@ -38,11 +38,7 @@ def measure(
     """Open an engine, ask it everything, close it: a row of figures, and the token ids of its answers if it tells."""
     from course_lib.tokenizer import load_tokenizer
 
-    tokenizer, before = load_tokenizer(model), free_memory()
-
-    def count(text: str) -> int:
-        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
+    count, before = token_counter(load_tokenizer(model)), free_memory()
     with stopwatch() as opening:
         opened = open_engine(model, engine, **settings)
     with opened:

@@ -6,13 +6,14 @@ import base64
 import io
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from course_lib.conversation import IMAGE_MARK, place_marks, render_prompt
-from course_lib.decoding import cut_at_stop
+from course_lib.decoding import cut_at_stop, shown_pieces
 from course_lib.vlm import open_picture
 
 if TYPE_CHECKING:
@@ -96,20 +97,8 @@ def finished_text(text: str, stop: Sequence[str]) -> str:
 
 def text_stream(pieces: Generator[str], stop: Sequence[str] = ()) -> Iterator[str]:
     """lmdeploy's pieces of text, without space around the whole; it ends, and closes `pieces`, before a `stop` text."""
-    held = max((len(text) - 1 for text in stop), default=0)  # so much may be the beginning of a stop text
-    raw = sent = text = ""
     with closing(pieces):
-        for piece in pieces:
-            raw += piece
-            text, ended = cut_at_stop(raw.strip(), stop)
-            if ended:
-                break
-            ready = text[: max(0, len(text) - held)].rstrip()
-            if len(ready) > len(sent):
-                yield ready[len(sent) :]
-                sent = ready
-    if len(text) > len(sent):
-        yield text[len(sent) :]
+        yield from shown_pieces(accumulate(pieces), stop)
 
 
 def _item(picture: Picture, max_tiles: int | None, urls: bool) -> dict[str, Any]:

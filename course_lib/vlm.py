@@ -19,7 +19,7 @@ from course_lib.decoding import cut_at_stop, decode_stream
 from course_lib.engine import Engine, Messages, Picture
 from course_lib.kv_cache import KeptCache
 from course_lib.sampling import Sampling, next_token_probabilities
-from course_lib.tiling import tile_image, to_pixel_values
+from course_lib.tiling import choose_grid, tile_image, to_pixel_values
 from course_lib.whole_files import require_whole_files
 
 if TYPE_CHECKING:
@@ -47,6 +47,16 @@ class ModelSpec:
     names_prefixed: bool = True  # layout "internvl" only, see layout.NativeLayout
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)  # the small files that travel along
 
+    def grid_settings(self, max_tiles: int | None = None) -> dict[str, int]:
+        """`choose_grid`'s settings for this model, with at most `max_tiles` (None: the model's own limit)."""
+        most = self.max_tiles if max_tiles is None else max_tiles
+        return {"min_tiles": min(self.min_tiles, most), "max_tiles": most, "tile_size": self.tile_size}
+
+    def tile_count(self, width: int, height: int, max_tiles: int | None = None) -> int:
+        """Tiles that a picture of this size becomes, thumbnail included."""
+        columns, rows = choose_grid(width, height, **self.grid_settings(max_tiles))
+        return columns * rows + (self.thumbnail and columns * rows > 1)
+
 
 @dataclass
 class VLM(Engine):
@@ -71,12 +81,9 @@ class VLM(Engine):
 
     def tiles(self, image: Picture, max_tiles: int | None = None) -> list[Image.Image]:
         """The picture as the model sees it: square tiles, row by row, and the thumbnail last."""
-        spec = self.spec
-        most = spec.max_tiles if max_tiles is None else max_tiles
         return tile_image(
-            open_picture(image), min_tiles=min(spec.min_tiles, most), max_tiles=most, tile_size=spec.tile_size,
-            thumbnail=spec.thumbnail,
-        )  # fmt: skip
+            open_picture(image), **self.spec.grid_settings(max_tiles), thumbnail=self.spec.thumbnail
+        )
 
     def pixel_values(self, image: Picture, max_tiles: int | None = None) -> torch.Tensor:
         """Normalised tiles, float32 `[tiles, 3, S, S]` on the CPU."""

@@ -69,12 +69,6 @@ def accept_picture(file: Path | str, folder: Path, limits: Limits = Limits()) ->
         return copy
 
 
-def tile_count(size: tuple[int, int], spec: ModelSpec, max_tiles: int) -> int:
-    """How many tiles, thumbnail included, a picture of this size (width, height) becomes."""
-    columns, rows = choose_grid(*size, **_grid_settings(spec, max_tiles))
-    return columns * rows + (spec.thumbnail and columns * rows > 1)
-
-
 def thumbnails_html(pictures: Sequence[Path], language: str) -> str:
     """The pictures of a question, small, with alt texts; the page needs no other file to show them."""
     alt = TEXTS[language].thumbnail
@@ -83,7 +77,7 @@ def thumbnails_html(pictures: Sequence[Path], language: str) -> str:
 
 def tiles_html(pictures: Sequence[Path], spec: ModelSpec, max_tiles: int, language: str) -> str:
     """Each picture under its grid, its tiles in their places, and what they cost in tokens."""
-    words, settings = TEXTS[language], _grid_settings(spec, max_tiles)
+    words, settings = TEXTS[language], spec.grid_settings(max_tiles)
     figures = []
     for path in pictures:
         picture = open_picture(path)
@@ -102,10 +96,6 @@ def tiles_html(pictures: Sequence[Path], spec: ModelSpec, max_tiles: int, langua
             f"{cells}</div></div><figcaption>{html.escape(caption)}</figcaption></figure>"
         )
     return "".join(figures) or f"<p>{words.tiles_none}</p>"
-
-
-def _grid_settings(spec: ModelSpec, max_tiles: int) -> dict[str, int]:
-    return {"min_tiles": min(spec.min_tiles, max_tiles), "max_tiles": max_tiles, "tile_size": spec.tile_size}
 
 
 def _first_line(error: Exception) -> str:

@@ -15,7 +15,6 @@ from PIL import Image
 from course_lib.chat import Chat
 from course_lib.conversation import IMAGE_MARK, render_prompt
 from course_lib.sampling import Sampling
-from course_lib.webui_pictures import tile_count
 from course_lib.webui_texts import Refused
 from course_lib.webui_visit import Turn, Visit
 
@@ -50,7 +49,7 @@ class Model:
         counts = []
         for path in pictures:
             with Image.open(path) as picture:
-                counts.append(tile_count(picture.size, self.spec, max_tiles) * self.spec.tokens_per_tile)
+                counts.append(self.spec.tile_count(*picture.size, max_tiles) * self.spec.tokens_per_tile)
         prompt = render_prompt(messages, counts, self.spec.system, separator=self.spec.separator)
         return len(self.tokenizer(prompt)["input_ids"])
 

@@ -5,7 +5,6 @@ The model runs once, when the widget is made. It is a view of attention, not an 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from course_lib.attention import Attention, answer_attention, heat_map, tile_hea
 from course_lib.cards import BORDER, Card, Html, Line, card_grid, picture_html
 from course_lib.chat import as_pictures
 from course_lib.figures_attention import end_of_scale, hottest_place, overlay
-from course_lib.widgets_base import FULL_LABEL, Interactive, row
+from course_lib.widgets_base import FULL_LABEL, Interactive, row, status_html
 
 if TYPE_CHECKING:
     from course_lib.engine import Picture
@@ -66,7 +65,7 @@ class AttentionExplorer(Interactive):
     def _show(self) -> None:
         token, picture, relative = self.slider.value, self.picture.value, self.relative.value
         words = token_words(self.attention, token, picture=picture, relative=relative)
-        self._status.value = f'<div role="status" aria-live="polite">{html.escape(words)}</div>'
+        self._status.value = status_html(words)
         self._view.value = self._view_html(token, picture, relative, words)
 
     def _view_html(self, token: int, picture: int, relative: bool, words: str) -> str:

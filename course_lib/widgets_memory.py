@@ -17,7 +17,7 @@ from course_lib.figures import FAINT, GREEN, ORANGE, PINK, SKY, YELLOW
 from course_lib.memory import PEAK_PARTS, Workload, estimate_peak, model_shapes, predict_memory, what_helps
 from course_lib.recipes import FOOD_LORA, Recipe
 from course_lib.settings import ROOT
-from course_lib.widgets_base import FULL_LABEL, Interactive, row
+from course_lib.widgets_base import FULL_LABEL, Interactive, row, status_html
 
 if TYPE_CHECKING:
     import torch
@@ -179,7 +179,7 @@ class MemoryCalculator(Interactive):
         words = f"{self.model.value}, {self.method.value}: about {peak:.1f} GiB"
         words += " without activations; " if recipe is None else "; "
         words += f"the smallest card that holds it: {card}." if card else "more than any of these cards holds."
-        self._status.value = f'<div role="status" aria-live="polite">{html.escape(words)}</div>'
+        self._status.value = status_html(words)
         self._view.value = self.static.html
 
 

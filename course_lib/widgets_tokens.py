@@ -10,7 +10,6 @@ import ipywidgets
 
 from course_lib.cards import Html, open_picture
 from course_lib.conversation import IGNORED, IMAGE_MARK, TURN_END, encode_example, place_marks, render_prompt
-from course_lib.tiling import choose_grid
 from course_lib.token_view import token_html, token_parts
 from course_lib.widgets_base import FULL_LABEL, Interactive, alert_html, row, status_html
 
@@ -113,12 +112,7 @@ class PromptViewer(Interactive):
         return Html(shown.html + lines, "\n".join([shown.text, *notes]))
 
     def _visual_tokens(self, width: int, height: int) -> int:
-        most = self.max_tiles.value
-        columns, rows = choose_grid(
-            width, height, min_tiles=min(self._spec.min_tiles, most), max_tiles=most, tile_size=self._spec.tile_size
-        )
-        tiles = columns * rows
-        return (tiles + (self._spec.thumbnail and tiles > 1)) * self._spec.tokens_per_tile
+        return self._spec.tile_count(width, height, self.max_tiles.value) * self._spec.tokens_per_tile
 
     def _show(self) -> None:
         try:

@@ -13,6 +13,7 @@ from course_lib.dataset import (
     DataError, LengthGroupedSampler, Record, VLDataset, check_records, collate, encode_record, load_task, read_records,
     shared_pictures, split_by_picture, summarise, tile_counts,
 )  # fmt: skip
+from course_lib.vlm import ModelSpec
 
 JOKE = [{"from": "human", "value": "<image>\n请你根据这张图片，讲一个脑洞大开的梗"}, {"from": "gpt", "value": "笑话"}]
 PLAIN = [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "您好"}]
@@ -54,6 +55,8 @@ class Spec:
     image_token_id: int = 92546
     system: str | None = "系统"
     separator: str = ""
+
+    grid_settings, tile_count = ModelSpec.grid_settings, ModelSpec.tile_count
 
 
 class WordTokenizer:
